@@ -1,0 +1,66 @@
+"""From a map to tokens: a soft prompt that tells the language model what comes, then the projected anomaly map.
+
+EMIT: 9 learned vectors, and BatchNorm2d(1) -> Conv2d(1 -> width, kernel 4, stride 2, padding 1), which makes 16 x 16 = 256
+tokens of a 32 x 32 map.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class ContrastiveEmbedder(nn.Module):
+    """Soft prompt [n, width] and anomaly map [B, 1, H, W] -> tokens [B, n + (H // 2) * (W // 2), width].
+
+    Args:
+        width: of the language model's embeddings.
+        soft_tokens: length of the soft prompt; 0 leaves it out.
+        heatmap: False leaves the map out (an ablation: the soft prompt alone).
+
+    The batch norm uses its stored statistics, also in train mode, unless `collect_statistics` is set: otherwise a sample
+    would depend on its neighbours in the batch. The supervised stage sets it; nothing else does.
+    """
+
+    def __init__(self, width: int, *, soft_tokens: int = 9, heatmap: bool = True) -> None:
+        super().__init__()
+        self.width = width
+        self.soft_tokens = soft_tokens
+        self.collect_statistics = False
+        self.soft_prompt = nn.Embedding(soft_tokens, width) if soft_tokens else None
+        self.projector = (
+            nn.Sequential(nn.BatchNorm2d(1), nn.Conv2d(1, width, kernel_size=4, stride=2, padding=1))
+            if heatmap
+            else None
+        )
+        self.train(self.training)
+
+    def length(self, grid: tuple[int, int]) -> int:
+        """Tokens made for a patch grid (H, W)."""
+        return self.soft_tokens + (0 if self.projector is None else (grid[0] // 2) * (grid[1] // 2))
+
+    def forward(self, maps: Tensor) -> Tensor:
+        tokens = []
+        if self.soft_prompt is not None:
+            tokens.append(self.soft_prompt.weight.expand(len(maps), -1, -1))
+        if self.projector is not None:
+            weight = next(self.projector[1].parameters())
+            projected = self.projector(maps.to(weight.device, weight.dtype))
+            tokens.append(projected.flatten(2).transpose(1, 2))
+        return torch.cat(tokens, dim=1)
+
+    def train(self, mode: bool = True) -> ContrastiveEmbedder:
+        super().train(mode)
+        if self.projector is not None:
+            self.projector[0].train(mode and self.collect_statistics)
+        return self
+
+    @torch.no_grad()
+    def start_from(self, phrase: Tensor) -> None:
+        """Initialise the soft prompt from a phrase's token embeddings [T, width]; a short phrase is said again."""
+        if self.soft_prompt is None:
+            return
+        if phrase.ndim != 2 or not len(phrase) or phrase.shape[1] != self.width:
+            raise ValueError(f"embeddings [T, {self.width}] are needed, got {tuple(phrase.shape)}")
+        rows = torch.arange(self.soft_tokens, device=phrase.device) % len(phrase)
+        self.soft_prompt.weight.copy_(phrase[rows])

@@ -1,0 +1,105 @@
+"""Where checkpoints lie and what they are: told from the files in the folder, before anything large is read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from core.errors import UserError
+from core.files import read_json
+
+Kind = Literal["emit", "internvl", "release", "adapter", "hub", "other"]
+# `model_type` in config.json -> what it is. The authors' release keeps InternVL's original, remote-code layout.
+KINDS: dict[str, Kind] = {"emit": "emit", "internvl": "internvl", "internvl_chat": "release"}
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A place to load from.
+
+    Attributes:
+        kind: "emit", "internvl" (native `-hf` layout), "release" (the authors' layout), "adapter" (LoRA), "hub" (a name
+            that is no folder here), "other".
+        path: folder or hub name to load.
+        base: of an adapter: the base it was trained on, folder or hub name.
+        architecture: `model_type` of config.json, for messages.
+    """
+
+    kind: Kind
+    path: str
+    base: str | None = None
+    architecture: str | None = None
+
+
+def find_checkpoint(name_or_path: str | Path) -> Checkpoint:
+    """What lies at a path: a checkpoint, an adapter, or a run folder (its `final/` is taken).
+
+    Raises:
+        UserError: the folder is missing, empty, of a run that has not finished, or its base is not to be found.
+    """
+    folder = Path(name_or_path).expanduser()
+    if not folder.exists():
+        # A hub name has exactly one slash and is no path; everything else was meant as a folder.
+        if str(name_or_path).count("/") == 1 and not str(name_or_path).startswith((".", "/", "~")):
+            return Checkpoint("hub", str(name_or_path))
+        raise UserError(f"{folder} does not exist: give a checkpoint folder, a run folder or a name on the hub.")
+    if not folder.is_dir():
+        raise UserError(f"{folder} is a file: give the folder that holds the checkpoint.")
+    if (folder / "final").is_dir() and not (folder / "config.json").exists():
+        return find_checkpoint(folder / "final")
+    if (folder / "adapter_config.json").exists():
+        return Checkpoint("adapter", str(folder), base=_adapter_base(folder))
+    if (folder / "config.json").exists():
+        architecture = str(read_json(folder / "config.json").get("model_type", "unknown"))
+        return Checkpoint(KINDS.get(architecture, "other"), str(folder), architecture=architecture)
+    if (folder / "state.json").exists():
+        raise UserError(f"The run {folder.name} has no final model yet: let it finish, or give one of its checkpoints.")
+    raise UserError(f"{folder} holds no checkpoint (config.json is missing): give the folder of a saved model.")
+
+
+def _adapter_base(folder: Path) -> str:
+    """The base an adapter names: as it says, or relative to the adapter, wherever both were moved together."""
+    named = str(read_json(folder / "adapter_config.json").get("base_model_name_or_path") or "")
+    if not named:
+        raise UserError(f"{folder}/adapter_config.json names no base model: add base_model_name_or_path.")
+    for place in (Path(named), folder / named, folder.parent / Path(named).name):
+        if place.is_dir() and place.resolve() != folder.resolve():
+            return str(place)
+    if named.count("/") == 1 and not named.startswith((".", "/")):
+        return named
+    raise UserError(f"The base model {named} of the adapter {folder} is not there: put it at that path or beside it.")
+
+
+@contextmanager
+def readable_errors(name: Any) -> Iterator[None]:
+    """Turn what transformers raises while loading into one sentence."""
+    try:
+        yield
+    except UserError:
+        raise
+    except (MemoryError, torch.OutOfMemoryError) as error:
+        raise UserError(
+            f"Too little memory for {name}: take a smaller checkpoint, quantize='4bit', or another device."
+        ) from error
+    except OSError as error:
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise UserError(
+            f"{name} cannot be loaded ({first}): check the name, and that all its files are there."
+        ) from error
+    except (ValueError, KeyError, RuntimeError) as error:
+        text = str(error)
+        if "not enough memory" in text or "out of memory" in text:
+            raise UserError(
+                f"Too little memory for {name}: take a smaller checkpoint, quantize='4bit', or another device."
+            ) from error
+        first = text.strip().splitlines()[0] if text.strip() else type(error).__name__
+        raise UserError(f"{name} does not fit the model ({first}): is it an InternVL3 or EMIT checkpoint?") from error
+    except Exception as error:
+        if type(error).__name__ == "SafetensorError":
+            raise UserError(f"A weight file of {name} is damaged ({error}): fetch it again.") from error
+        raise

@@ -1,0 +1,344 @@
+"""Everything a run can be told, as plain values: a tree of frozen dataclasses that is written to and read from YAML.
+
+A file need only hold what differs from its preset. Unknown names and impossible values are refused with one sentence
+that names the setting. No torch.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import types
+import typing
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import yaml
+
+from core.errors import UserError, explain_os_error
+from core.files import write_atomic
+
+VERSION = 1
+PARTS = ("projector", "soft_prompt", "mlp", "vision", "llm")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Prompting:
+    """How training questions are put (`core.mmad.Protocol`), with the switches of the ablations.
+
+    Attributes:
+        shots, template, knowledge, heatmap: as in `Protocol`; heatmap off leaves the whole comparison out.
+        contrast: the 256 embeddings of the heatmap are part of the comparison.
+        soft_prompt: the learned vectors are part of the comparison.
+        text_samples: train on samples that are described in words, too.
+        thinking: GRPO asks for reasoning before the answer; SFT never does.
+    """
+
+    shots: int = 1
+    template: Literal["similar", "random"] = "similar"
+    knowledge: bool = True
+    heatmap: bool = True
+    contrast: bool = True
+    soft_prompt: bool = True
+    text_samples: bool = True
+    thinking: bool = True
+
+
+@dataclass(frozen=True)
+class SFT:
+    """The first stage (EMIT, section 4): answers are a bare letter.
+
+    Attributes:
+        train: which parts learn; LoRA has no place in this stage, named parts learn in full.
+        tasks: "comparison" asks discrimination and localization only, "all" asks everything.
+        batch_size: questions per optimizer step over all devices; `micro_batch` of them at a time on each.
+        samples: use at most so many questions (0: all).
+        max_steps: end after so many steps (0: `epochs` decides).
+    """
+
+    enabled: bool = True
+    train: tuple[str, ...] = ("projector", "soft_prompt")
+    tasks: Literal["comparison", "all"] = "comparison"
+    epochs: float = 2.0
+    max_steps: int = 0
+    samples: int = 0
+    batch_size: int = 64
+    micro_batch: int = 8
+    learning_rate: float = 1e-5
+    weight_decay: float = 1e-4
+    warmup: float = 0.03
+    gradient_checkpointing: bool = False
+
+
+@dataclass(frozen=True)
+class GRPO:
+    """The second stage: difficulty-aware GRPO (EMIT, section 4).
+
+    Attributes:
+        train: which parts learn in full; with `lora`, LLM and ViT learn through adapters.
+        groups: questions per optimizer step over all devices; each is answered `group_size` times.
+        micro_batch: responses per forward pass on one device: whole groups, or an even part of one.
+        resampling: rounds of generating groups without a right answer again (0 switches it off).
+        reweighting: weigh advantages by 1 + wrong / G.
+        shared_prefix: forward a group's prompt once instead of G times.
+        rewards: weights of accuracy, length, format, repetition.
+        beta: of the KL term; 0 needs no reference pass.
+        checkpoint_vision: compute the ViT's activations again in the backward pass; most of the memory for little time, and
+            prompts stay shared. `gradient_checkpointing` does it for all layers, and then they do not.
+    """
+
+    enabled: bool = True
+    train: tuple[str, ...] = ("projector", "soft_prompt", "mlp")
+    epochs: float = 2.0
+    max_steps: int = 0
+    samples: int = 0
+    groups: int = 8
+    micro_batch: int = 8
+    group_size: int = 8
+    max_new_tokens: int = 512
+    temperature: float = 1.0
+    learning_rate: float = 1e-5
+    weight_decay: float = 0.0
+    warmup: float = 0.01
+    beta: float = 5e-3
+    rewards: tuple[float, ...] = (3.0, 1.0, 1.0, 1.0)
+    resampling: int = 3
+    reweighting: bool = True
+    shared_prefix: bool = True
+    checkpoint_vision: bool = False
+    gradient_checkpointing: bool = False
+
+
+@dataclass(frozen=True)
+class Lora:
+    """Adapters on the LLM's and the ViT's linear layers."""
+
+    rank: int = 16
+    alpha: int = 32
+    dropout: float = 0.0
+    on: tuple[str, ...] = ("llm", "vision")
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Validation while training, and the evaluation after it.
+
+    Attributes:
+        every: optimizer steps between validations (0: none while training).
+        questions: validation questions asked each time.
+        patience: end the stage after so many validations without gain (0: never).
+        final: the split asked after training, base against tuned ("" leaves it out).
+        final_questions: at most so many (0: all).
+        answering: "letters" compares the letters' likelihood, "generate" parses free text.
+        batch_size: questions answered at a time.
+    """
+
+    every: int = 50
+    questions: int = 64
+    patience: int = 0
+    final: str = "test"
+    final_questions: int = 0
+    answering: Literal["letters", "generate"] = "letters"
+    batch_size: int = 8
+
+
+@dataclass(frozen=True)
+class Saving:
+    """Checkpoints: one every `every` steps, the last `keep` of them, nothing beyond `disk_gb` for the run folder."""
+
+    every: int = 25
+    keep: int = 1
+    disk_gb: float = 20.0
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """One run. `base` is a model folder or hub name, `snapshot` a file of `core.mmad.Snapshot`.
+
+    Attributes:
+        preset: the name of the preset it started from, for the reader.
+        device: "auto", "cpu", "cuda" or "mps".
+        dtype: "float32", "bfloat16" or "auto" (bfloat16 on a GPU, else float32).
+        quantize: "4bit" loads the base in four bits (needs LoRA and CUDA).
+        threads: CPU threads (0: as many as torch likes).
+        processes: worker processes on this machine, one per GPU.
+    """
+
+    name: str = "run"
+    base: str = "data/models/emit-tiny"
+    snapshot: str = ""
+    preset: str = "demo"
+    seed: int = 0
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    quantize: Literal["4bit"] | None = None
+    threads: int = 0
+    processes: int = 1
+    prompt: Prompting = field(default_factory=Prompting)
+    sft: SFT = field(default_factory=SFT)
+    grpo: GRPO = field(default_factory=GRPO)
+    lora: Lora | None = field(default_factory=Lora)
+    evaluate: Evaluation = field(default_factory=Evaluation)
+    save: Saving = field(default_factory=Saving)
+    version: int = VERSION
+
+    def __post_init__(self) -> None:
+        _check(self)
+
+    @classmethod
+    def from_dict(cls, value: dict[str, Any], *, source: str = "The run config") -> RunConfig:
+        """Read what `to_dict` wrote, or part of it: what is missing comes from its preset, if it names one.
+
+        Raises:
+            UserError: an unknown name, a wrong type or an impossible value; the sentence names it.
+        """
+        if not isinstance(value, dict):
+            raise UserError(f"{source} must be a mapping of settings.")
+        if value.get("version", VERSION) != VERSION:
+            raise UserError(f"{source} is of version {value['version']}, not {VERSION}: make a new run.")
+        base = preset(value["preset"]) if value.get("preset") else cls()
+        return _build(base, value, source)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, as they are written to YAML."""
+        return _plain(dataclasses.asdict(self))
+
+    def with_(self, **changes: Any) -> RunConfig:
+        """A copy with changes; a mapping changes parts of a section: `with_(grpo={"resampling": 0}, seed=1)`."""
+        return _build(self, changes, "The change")
+
+    @classmethod
+    def load(cls, path: str | Path) -> RunConfig:
+        """Read a YAML file.
+
+        Raises:
+            UserError: missing, not YAML, or as in `from_dict`.
+        """
+        try:
+            value = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        except OSError as error:
+            raise explain_os_error(error, path) from error
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise UserError(f"{path} is not YAML ({' '.join(str(error).split())}): repair it.") from error
+        return cls.from_dict(value, source=str(path))
+
+    def save_to(self, path: str | Path) -> Path:
+        return write_atomic(path, yaml.safe_dump(self.to_dict(), sort_keys=False, allow_unicode=True))
+
+
+def preset(name: str) -> RunConfig:
+    """The settings of a preset.
+
+    Raises:
+        UserError: no preset has that name.
+    """
+    from core.training.presets import PRESETS
+
+    if name not in PRESETS:
+        raise UserError(f"There is no preset {name!r}: use one of {', '.join(PRESETS)}.")
+    return _build(RunConfig(), {"preset": name, "name": name, **PRESETS[name]}, f"Preset {name}")
+
+
+def preset_names() -> tuple[str, ...]:
+    from core.training.presets import PRESETS
+
+    return tuple(PRESETS)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, (tuple, list)) else value
+
+
+def _build(base: T, changes: dict[str, Any], where: str) -> T:
+    """`base` with `changes` laid over it, section by section."""
+    hints = typing.get_type_hints(type(base))
+    known = [f.name for f in fields(base)]  # type: ignore[arg-type]
+    values = {}
+    for name, value in changes.items():
+        if name not in known:
+            near = difflib.get_close_matches(str(name), known, 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"it knows {', '.join(known)}."
+            raise UserError(f"{where} has the unknown setting {name!r}: {hint}")
+        values[name] = _value(hints[name], getattr(base, name), value, f"{where}: {name}")
+    return dataclasses.replace(base, **values)  # type: ignore[type-var]
+
+
+def _value(hint: Any, current: Any, value: Any, where: str) -> Any:
+    optional = isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union
+    choices = [h for h in typing.get_args(hint) if h is not type(None)] if optional else [hint]
+    if optional and value is None:
+        return None
+    (kind,) = choices
+    if dataclasses.is_dataclass(kind):
+        if not isinstance(value, dict):
+            raise UserError(f"{where} must be a mapping of settings{' or null' if optional else ''}.")
+        return _build(current if current is not None else kind(), value, where)  # type: ignore[operator]
+    if typing.get_origin(kind) is Literal:
+        if value not in typing.get_args(kind):
+            raise UserError(f"{where} is {value!r}: use one of {', '.join(map(str, typing.get_args(kind)))}.")
+        return value
+    if typing.get_origin(kind) is tuple:
+        inner = typing.get_args(kind)[0]
+        if not isinstance(value, (list, tuple)):
+            raise UserError(f"{where} must be a list.")
+        return tuple(_value(inner, None, item, where) for item in value)
+    if kind is float and isinstance(value, (int, float, str)) and not isinstance(value, bool):
+        try:  # YAML reads 1e-5 without a dot as text
+            return float(value)
+        except ValueError:
+            raise UserError(f"{where} is {value!r}, a number is needed.") from None
+    names = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        raise UserError(f"{where} is {value!r}, {names.get(kind, kind)} is needed.")
+    return value
+
+
+def _check(config: RunConfig) -> None:
+    sft, grpo, lora, evaluate, save = config.sft, config.grpo, config.lora, config.evaluate, config.save
+    rules = [
+        (sft.enabled or grpo.enabled, "sft and grpo are both switched off: switch one on."),
+        (grpo.group_size >= 2, "grpo.group_size must be at least 2: advantages compare the answers of a group."),
+        (grpo.groups >= 1 and grpo.micro_batch >= 1, "grpo.groups and grpo.micro_batch must be at least 1."),
+        (grpo.micro_batch % grpo.group_size == 0 or grpo.group_size % grpo.micro_batch == 0,
+         "grpo.micro_batch must hold whole groups of grpo.group_size, or divide one evenly."),
+        (grpo.groups * grpo.group_size % grpo.micro_batch == 0,
+         "grpo.groups x grpo.group_size must be a multiple of grpo.micro_batch."),
+        (sft.batch_size >= 1 and sft.micro_batch >= 1, "sft.batch_size and sft.micro_batch must be at least 1."),
+        (sft.batch_size % min(sft.micro_batch, sft.batch_size) == 0,
+         "sft.batch_size must be a multiple of sft.micro_batch."),
+        (grpo.max_new_tokens >= 1, "grpo.max_new_tokens must be at least 1."),
+        (grpo.temperature > 0, "grpo.temperature must be above 0."),
+        (grpo.beta >= 0, "grpo.beta must not be negative."),
+        (len(grpo.rewards) == 4, "grpo.rewards takes four weights: accuracy, length, format, repetition."),
+        (0 <= grpo.resampling <= 100, "grpo.resampling must lie between 0 and 100 rounds."),
+        (sft.learning_rate > 0 and grpo.learning_rate > 0, "learning_rate must be above 0."),
+        (0 <= sft.warmup < 1 and 0 <= grpo.warmup < 1, "warmup is a share of the steps, between 0 and 1."),
+        (sft.epochs > 0 and grpo.epochs > 0, "epochs must be above 0."),
+        (min(sft.max_steps, grpo.max_steps, sft.samples, grpo.samples) >= 0,
+         "max_steps and samples must not be negative."),
+        (set(sft.train) <= set(PARTS) and set(grpo.train) <= set(PARTS), f"train takes {', '.join(PARTS)}."),
+        (not sft.enabled or bool(sft.train), "sft.train is empty: name a part that learns."),
+        (not grpo.enabled or bool(grpo.train) or lora is not None, "grpo.train is empty and lora is off: nothing learns."),
+        (lora is None or lora.rank >= 1, "lora.rank must be at least 1."),
+        (lora is None or (bool(lora.on) and set(lora.on) <= {"llm", "vision"}), "lora.on takes llm and vision."),
+        (lora is None or not set(lora.on) & set(grpo.train), "a part cannot learn in full (grpo.train) and by lora.on."),
+        (config.quantize is None or lora is not None, "quantize needs lora: four-bit weights cannot learn."),
+        (config.processes >= 1, "processes must be at least 1."),
+        (grpo.groups % config.processes == 0
+         and grpo.groups // config.processes * grpo.group_size % grpo.micro_batch == 0,
+         "grpo.groups must be a multiple of processes, and each process's responses of grpo.micro_batch."),
+        (config.processes == 1 or sft.batch_size % config.processes == 0,
+         "sft.batch_size must be a multiple of processes."),
+        (config.prompt.shots >= 0, "prompt.shots must not be negative."),
+        (evaluate.final in ("", "train", "val", "test"), "evaluate.final is a split: train, val, test, or empty."),
+        (evaluate.batch_size >= 1, "evaluate.batch_size must be at least 1."),
+        (save.every >= 1 and save.keep >= 1, "save.every and save.keep must be at least 1."),
+        (save.disk_gb > 0, "save.disk_gb must be above 0."),
+    ]  # fmt: skip
+    for good, sentence in rules:
+        if not good:
+            raise UserError(f"Run config: {sentence}")

@@ -1,0 +1,117 @@
+"""Which parts of the model learn: in full, or through LoRA adapters."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable
+from typing import Any
+
+from core.errors import UserError
+from core.training.config import Lora, Prompting
+
+# part -> what the names of its parameters contain
+NAMES = {
+    "projector": ("contrastive.projector.", "contrastive.modules_to_save.default.projector."),
+    "soft_prompt": ("contrastive.soft_prompt.", "contrastive.modules_to_save.default.soft_prompt."),
+    "mlp": ("multi_modal_projector.",),
+    "vision": ("vision_tower.",),
+    "llm": ("language_model.", "lm_head."),
+}
+LAYERS = {
+    "llm": r"language_model\..*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)",
+    "vision": r"vision_tower\..*\.(q_proj|k_proj|v_proj|projection_layer|fc1|fc2)",
+}
+
+
+def part_of(name: str) -> str | None:
+    """The part a parameter belongs to."""
+    return next((part for part, marks in NAMES.items() if any(mark in name for mark in marks)), None)
+
+
+def train_in_full(model: Any, parts: Iterable[str]) -> list[str]:
+    """Let exactly the named parts learn; returns the names of their parameters.
+
+    Raises:
+        UserError: the model has none of them (a switched-off soft prompt, for example).
+    """
+    wanted = set(parts)
+    learning = []
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(part_of(name) in wanted)
+        if parameter.requires_grad:
+            learning.append(name)
+    if not learning:
+        raise UserError(
+            f"This model has no {' or '.join(sorted(wanted))} to train: switch the part on, or name others."
+        )
+    return learning
+
+
+def add_lora(model: Any, lora: Lora, parts: Iterable[str]) -> Any:
+    """Adapters on LLM and ViT, the named parts in full; with the adapters switched off it is the model it was.
+
+    Returns:
+        A `PeftModel`.
+    """
+    from peft import LoraConfig, get_peft_model
+
+    wanted = set(parts)
+    full = ["multi_modal_projector"] if "mlp" in wanted else []
+    if wanted & {"projector", "soft_prompt"} and model.model.contrastive is not None:
+        full.append("contrastive")
+    tuned = get_peft_model(
+        model,
+        LoraConfig(
+            r=lora.rank,
+            lora_alpha=lora.alpha,
+            lora_dropout=lora.dropout,
+            target_modules=rf".*({'|'.join(LAYERS[part] for part in lora.on)})",
+            modules_to_save=full or None,
+        ),
+    )
+    for name, parameter in tuned.named_parameters():
+        if ".modules_to_save." in name:
+            parameter.requires_grad_(part_of(name.replace(".modules_to_save.default", "")) in wanted)
+    return tuned
+
+
+def checkpoint_vision(model: Any) -> None:
+    """Compute the ViT's activations again in the backward pass, layer by layer, instead of keeping them.
+
+    transformers' own switch is for the whole model, and a language model under it keeps no key-value cache.
+    """
+    from torch import is_grad_enabled
+    from torch.utils.checkpoint import checkpoint
+
+    def again(forward: Any) -> Any:
+        @functools.wraps(forward)
+        def run(*args: Any, **kwargs: Any) -> Any:
+            return (
+                checkpoint(forward, *args, use_reentrant=False, **kwargs)
+                if is_grad_enabled()
+                else forward(*args, **kwargs)
+            )
+
+        return run
+
+    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    for layer in base.model.vision_tower.encoder.layer:
+        layer.forward = again(layer.forward)
+
+
+def switch_comparison(model: Any, processor: Any, prompt: Prompting) -> None:
+    """Take out the halves of the comparison that the run does without (ablations)."""
+    contrastive = model.model.contrastive
+    if contrastive is None:
+        return
+    if not prompt.contrast:
+        model.config.heatmap, contrastive.projector = False, None
+    if not prompt.soft_prompt:
+        model.config.soft_tokens, contrastive.soft_tokens, contrastive.soft_prompt = 0, 0, None
+    processor.match(model.config)
+
+
+def size_of(model: Any) -> tuple[int, int]:
+    """(parameters that learn, parameters in all)."""
+    sizes = [(p.numel(), p.requires_grad) for p in model.parameters()]
+    return sum(n for n, learns in sizes if learns), sum(n for n, _ in sizes)

@@ -1,0 +1,90 @@
+"""Presets by name: only what differs from the defaults, which are the paper's settings.
+
+The demo presets train the tiny model on 2 CPU cores; the others train published InternVL3 checkpoints (hub names of the
+`-hf` files). `core.training.memory` estimates what each needs.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+# The tiny model answers with a letter, without reasoning, and learns in full.
+_TINY: dict[str, Any] = {
+    "base": "data/models/emit-tiny",
+    "dtype": "float32",
+    "threads": 2,
+    "lora": None,
+    "prompt": {"thinking": False},
+}
+_FIRST: dict[str, Any] = {
+    "batch_size": 16,
+    "micro_batch": 16,
+    "learning_rate": 3e-4,
+    "tasks": "all",
+    "train": ("projector", "soft_prompt", "mlp"),
+}
+_SHORT: dict[str, Any] = {
+    "groups": 4,
+    "micro_batch": 32,
+    "max_new_tokens": 8,
+    "learning_rate": 1e-4,
+    "train": ("projector", "soft_prompt", "mlp", "llm"),
+}
+_GPU: dict[str, Any] = {"dtype": "bfloat16", "device": "cuda"}
+
+PRESETS: dict[str, dict[str, Any]] = {
+    # Correct plumbing in under three minutes on two busy cores, evaluation included.
+    "smoke": {
+        **_TINY,
+        "sft": {"max_steps": 8, "batch_size": 8, "micro_batch": 8, "learning_rate": 3e-4},
+        "grpo": {**_SHORT, "max_steps": 6, "micro_batch": 16, "group_size": 4, "resampling": 1},
+        "evaluate": {"every": 6, "questions": 12, "final_questions": 210},
+        "save": {"every": 5, "disk_gb": 2.0},
+    },
+    # At most five minutes on 2 cores.
+    "demo": {
+        **_TINY,
+        "sft": {**_FIRST, "max_steps": 40},
+        "grpo": {**_SHORT, "max_steps": 40},
+        "evaluate": {"every": 20, "questions": 32, "final_questions": 120},
+        "save": {"every": 10, "disk_gb": 2.0},
+    },
+    # At most half an hour on 2 cores.
+    "full": {
+        **_TINY,
+        "sft": {**_FIRST, "max_steps": 240},
+        "grpo": {**_SHORT, "max_steps": 300},
+        "evaluate": {"every": 50, "questions": 64, "patience": 5, "final_questions": 600},
+        "save": {"every": 25, "disk_gb": 4.0},
+    },
+    # One GPU of 24 GB.
+    "internvl3-1b": {
+        **_GPU,
+        "base": "OpenGVLab/InternVL3-1B-hf",
+        "sft": {"micro_batch": 2},
+        "grpo": {"micro_batch": 8, "checkpoint_vision": True},
+    },
+    "internvl3-2b": {
+        **_GPU,
+        "base": "OpenGVLab/InternVL3-2B-hf",
+        "sft": {"micro_batch": 1},
+        "grpo": {"micro_batch": 2, "checkpoint_vision": True},
+    },
+    # One GPU of 80 GB.
+    "internvl3-8b": {
+        **_GPU,
+        "base": "OpenGVLab/InternVL3-8B-hf",
+        "sft": {"micro_batch": 2},
+        "grpo": {"micro_batch": 8, "checkpoint_vision": True},
+        "save": {"every": 50, "disk_gb": 100.0},
+    },
+    # Eight GPUs of 80 GB: the paper's settings.
+    "internvl3-8b-8gpu": {
+        **_GPU,
+        "base": "OpenGVLab/InternVL3-8B-hf",
+        "processes": 8,
+        "sft": {"micro_batch": 2},
+        "grpo": {"micro_batch": 8, "checkpoint_vision": True},
+        "save": {"every": 50, "disk_gb": 100.0},
+    },
+}

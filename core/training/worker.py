@@ -1,0 +1,336 @@
+"""A run from start to end: SFT, difficulty-aware GRPO, evaluation. Each stage is taken up where it was left.
+
+sft/checkpoint-*, sft/trained.safetensors   what the first stage learned
+grpo/checkpoint-*, grpo/completions/        the second stage
+final/                                      what `load_model` takes
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import shutil
+import traceback
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import TrainingArguments, set_seed
+from trl import GRPOConfig
+
+from core.errors import UserError
+from core.files import write_json
+from core.mmad import Benchmark, Snapshot
+from core.model import load_model
+from core.runs import Journal, RunFolder
+from core.training.answering_stage import answer_both, validation_accuracy
+from core.training.checkpoints import load_trained, newest_usable, save_trained, step_of
+from core.training.claiming import claim
+from core.training.config import RunConfig
+from core.training.explaining import environment, explain_failure
+from core.training.grpo_stage import GRPOStage, Recorder, rows_of
+from core.training.parts import add_lora, checkpoint_vision, size_of, switch_comparison, train_in_full
+from core.training.questions import Course, check_pictures, choose_questions, first_questions, lay_out, protocol_of
+from core.training.sft_stage import SFTStage
+from core.training.stopping import StopRequested, stopper
+from core.training.watching import Watcher, train
+
+log = logging.getLogger(__name__)
+PROJECT = Path(__file__).resolve().parents[2]
+
+
+def run(config: RunConfig, folder: str | Path, *, journal: Journal | None = None) -> RunFolder:
+    """Carry a run out in `folder` (made if it is new), or take it up where it was left.
+
+    Args:
+        journal: of a folder that is already claimed.
+
+    Returns when the run is finished or, asked to stop, after a checkpoint; the state file says which.
+
+    Raises:
+        UserError: something the user can put right; the state is then `failed` and holds the sentence.
+    """
+    place = RunFolder(Path(folder).resolve())
+    if journal is None and place.state().status == "finished":
+        return place
+    journal = journal or claim(config, place.path)
+    stopper.interruptible = True
+    work = Work(config, place, journal)
+    try:
+        stopper.check()
+        work.all_stages()
+    except StopRequested:
+        _close(journal, "stopped", f"Stopped at step {work.step()}: it can be resumed.")
+    except BaseException as error:
+        sentence = explain_failure(error, config, work.stage)
+        if not isinstance(error, UserError):
+            traceback.print_exc()
+        _close(journal, "failed", sentence)
+        if isinstance(error, UserError | KeyboardInterrupt | SystemExit):
+            raise
+        raise UserError(sentence) from error
+    else:
+        _close(journal, "finished", work.verdict)
+    return place
+
+
+def _close(journal: Journal | None, status: str, message: str) -> None:
+    if journal:
+        journal.close(status, message)
+
+
+class Work:
+    """The stages of one run."""
+
+    def __init__(self, config: RunConfig, run: RunFolder, journal: Journal | None) -> None:
+        self.config, self.run, self.journal = config, run, journal
+        self.world = int(os.environ.get("WORLD_SIZE", 1))
+        self.done = run.state().done
+        self.stage = "preparing"
+        self.verdict = "Finished."
+
+    def step(self) -> str:
+        state = self.journal.state if self.journal else self.run.state()
+        return f"{state.step} of {state.steps} ({state.stage})" if state.stage else "0"
+
+    # Preparing -------------------------------------------------------------------------------------------------------
+
+    def all_stages(self) -> None:
+        config = self.config
+        if config.threads:
+            torch.set_num_threads(config.threads)
+        self._check_world()
+        self.snapshot = self._snapshot()
+        if self.journal:
+            write_json(self.run.path / "environment.json", environment(PROJECT, self.snapshot.digest))
+        self.snapshot.refuse_leaks()
+        train_bench = self.snapshot.benchmark.split("train")
+        self.validation = first_questions(self.snapshot.benchmark.split("val"), config.evaluate.questions, config.seed)
+        if config.sft.enabled and "sft" not in self.done:
+            self.sft(train_bench)
+        if config.grpo.enabled and "grpo" not in self.done:
+            self.grpo(train_bench)
+        if config.evaluate.final and "evaluation" not in self.done:
+            self.evaluation()
+
+    def _check_world(self) -> None:
+        wanted = self.config.processes
+        if self.world > 1 and self.world % wanted:
+            raise UserError(
+                f"The config wants {wanted} processes a machine, {self.world} were started: make them agree."
+            )
+        if self.config.grpo.groups % self.world:
+            raise UserError(
+                f"grpo.groups must be a multiple of the {self.world} processes: no group may lie on two of them."
+            )
+        if wanted > 1 and self.world == 1:
+            raise UserError(
+                f"The config wants {wanted} processes: start it with torchrun --nproc_per_node {wanted} -m core.training."
+            )
+
+    def _snapshot(self) -> Snapshot:
+        """The run's own copy of the snapshot: the original may move, what it holds may not change."""
+        own = self.run.path / "snapshot.json"
+        if not own.is_file():
+            if not self.config.snapshot:
+                raise UserError("The run config names no snapshot: set snapshot to a file of core.mmad.Snapshot.")
+            snapshot = Snapshot.load(self.config.snapshot)
+            if self.journal:
+                snapshot.save(own)
+            return snapshot
+        return Snapshot.load(own)
+
+    def base(self) -> str:
+        path = self.config.base
+        for place in (Path(path), PROJECT / path):
+            if place.exists():
+                return str(place)
+        return path
+
+    def load_base(self) -> tuple[Any, Any]:
+        config = self.config
+        device: str | None = None if config.device == "auto" else config.device
+        if self.world > 1 and device != "cpu" and torch.cuda.is_available():
+            device = f"cuda:{os.environ.get('LOCAL_RANK', 0)}"
+        dtype = None if config.dtype == "auto" else getattr(torch, config.dtype)
+        model: Any
+        model, processor = load_model(self.base(), device=device, dtype=dtype, quantize=config.quantize)
+        if hasattr(model, "merge_and_unload"):
+            model = model.merge_and_unload()
+        switch_comparison(model, processor, config.prompt)
+        return model, processor
+
+    def course(self, bench: Benchmark, section: Any, batch: int, *, thinking: bool, tasks: str) -> Course:
+        config = self.config
+        asked = choose_questions(
+            bench, tasks=tasks, text_samples=config.prompt.text_samples, limit=section.samples, seed=config.seed
+        )
+        protocol = protocol_of(config.prompt, thinking=thinking, seed=config.seed)
+        course = lay_out(
+            bench, protocol, asked, batch=batch, epochs=section.epochs, max_steps=section.max_steps, seed=config.seed
+        )
+        check_pictures(course)
+        return course
+
+    def arguments(self, section: Any, stage: str, course: Course, per_device: int, accumulation: int) -> dict[str, Any]:
+        config = self.config
+        cuda = config.device != "cpu" and torch.cuda.is_available()
+        return {
+            "output_dir": str(self.run.path / stage), "per_device_train_batch_size": per_device,
+            "gradient_accumulation_steps": accumulation, "max_steps": course.steps, "num_train_epochs": 1,
+            "learning_rate": section.learning_rate, "weight_decay": section.weight_decay,
+            "warmup_steps": math.ceil(section.warmup * course.steps), "logging_steps": 1, "save_strategy": "steps",
+            "save_steps": config.save.every, "report_to": [], "disable_tqdm": True, "seed": config.seed,
+            "use_cpu": not cuda, "bf16": cuda and config.dtype != "float32", "remove_unused_columns": False,
+            "gradient_checkpointing": section.gradient_checkpointing, "logging_nan_inf_filter": False,
+            "dataloader_pin_memory": cuda, "save_only_model": False,
+        }  # fmt: skip
+
+    def watcher(self, stage: str, trainer: Any, processor: Any, **kwargs: Any) -> Watcher:
+        config = self.config
+        protocol = protocol_of(config.prompt, thinking=False, seed=config.seed, answering=config.evaluate.answering)
+
+        def validate() -> float:
+            model = trainer.accelerator.unwrap_model(trainer.model)
+            return validation_accuracy(
+                model, processor, self.validation, protocol, batch_size=config.evaluate.batch_size, check=stopper.check
+            )
+
+        watcher = Watcher(
+            stage, self.journal, stopper, config.evaluate,
+            validate=validate if len(self.validation) and config.evaluate.every else None, **kwargs,
+        )  # fmt: skip
+        watcher.remembered(self.run.metric_rows())
+        trainer.run_path, trainer.disk_gb, trainer.keep = self.run.path, config.save.disk_gb, config.save.keep
+        return watcher
+
+    def resume_point(self, stage: str) -> str | None:
+        """The newest checkpoint of a stage; what was written after it is forgotten."""
+        found = newest_usable(self.run.path / stage)
+        if self.journal:
+            self.journal.forget_after(stage, step_of(found) if found else 0)
+            if found:
+                print(f"Going on from {found.name} of {stage}.", flush=True)
+        return str(found) if found else None
+
+    def say(self, model: Any, course: Course, what: str) -> None:
+        learning, all_of_it = size_of(model)
+        text = (f"{what}: {len(course.asked)} questions, {course.steps} steps; {learning:,} of {all_of_it:,} parameters "
+                "learn.")  # fmt: skip
+        if self.journal:
+            print(text, flush=True)
+            self.journal.progress(0, course.steps, text)
+
+    # Stages ------------------------------------------------------------------------------------------------------------
+
+    def sft(self, bench: Benchmark) -> None:
+        section, self.stage = self.config.sft, "sft"
+        if self.journal:
+            self.journal.stage("sft", 0, message="Loading the model.")
+        set_seed(self.config.seed)
+        model, processor = self.load_base()
+        train_in_full(model, section.train)
+        model.collect_statistics(True)
+        micro = min(section.micro_batch, section.batch_size // self.world)
+        course = self.course(bench, section, section.batch_size, thinking=False, tasks=section.tasks)
+        accumulation = section.batch_size // (micro * self.world)
+        args = TrainingArguments(**self.arguments(section, "sft", course, micro, accumulation))
+        self.say(model, course, "SFT")
+        trainer = SFTStage(model, processor, course, args)
+        train(trainer, self.watcher("sft", trainer, processor), self.resume_point("sft"))
+        model.collect_statistics(False)
+        if self.journal:
+            save_trained(model, self.run.path / "sft" / "trained.safetensors")
+            if not self.config.grpo.enabled:
+                self.save_final(model, processor)
+            shutil.rmtree(self.run.path / "sft" / "best", ignore_errors=True)
+            self.journal.stage_done("sft")
+        self._barrier(trainer)
+
+    def grpo(self, bench: Benchmark) -> None:
+        section, self.stage = self.config.grpo, "grpo"
+        if self.journal:
+            self.journal.stage("grpo", 0, message="Loading the model.")
+        set_seed(self.config.seed)
+        model, processor = self.load_base()
+        learned = self.run.path / "sft" / "trained.safetensors"
+        if learned.is_file():
+            load_trained(model, learned, partly=True)
+        if self.config.lora:
+            for parameter in model.parameters():
+                parameter.requires_grad_(False)
+            model = add_lora(model, self.config.lora, section.train)
+        else:
+            train_in_full(model, section.train)
+        if section.checkpoint_vision:
+            checkpoint_vision(model)
+        course = self.course(bench, section, section.groups, thinking=self.config.prompt.thinking, tasks="all")
+        rows = section.micro_batch
+        accumulation = section.groups * section.group_size // (rows * self.world)
+        args = GRPOConfig(
+            **self.arguments(section, "grpo", course, rows, accumulation),
+            num_generations=section.group_size, max_completion_length=section.max_new_tokens,
+            temperature=section.temperature, beta=section.beta, loss_type="grpo", scale_rewards="group",
+            reward_weights=list(section.rewards), shuffle_dataset=False,
+        )  # fmt: skip
+        self.say(model, course, "GRPO")
+        recorder = Recorder(self.run.path)
+        trainer = GRPOStage(
+            model, None, args, rows_of(course), processing_class=processor, resampling=section.resampling,
+            reweighting=section.reweighting, shared_prefix=section.shared_prefix, record=recorder,
+        )  # fmt: skip
+        watcher = self.watcher("grpo", trainer, processor, flush=recorder.flush)
+        train(trainer, watcher, self.resume_point("grpo"))
+        recorder.flush()
+        if self.journal:
+            self.save_final(trainer.accelerator.unwrap_model(trainer.model), processor)
+            self.journal.stage_done("grpo")
+        self._barrier(trainer)
+
+    def save_final(self, model: Any, processor: Any) -> None:
+        """`final/` appears in one step."""
+        staging = self.run.path / ".final"
+        shutil.rmtree(staging, ignore_errors=True)
+        model.save_pretrained(staging)
+        # An adapter does not hold the settings of the comparison.
+        model.config.save_pretrained(staging)
+        processor.save_pretrained(staging)
+        shutil.rmtree(self.run.final, ignore_errors=True)
+        staging.rename(self.run.final)
+
+    def evaluation(self) -> None:
+        config, self.stage = self.config, "evaluation"
+        bench = first_questions(
+            self.snapshot.benchmark.split(config.evaluate.final), config.evaluate.final_questions, config.seed
+        )
+        total = 2 * sum(len(sample.questions) for sample in bench)
+        if self.journal:
+            self.journal.stage("evaluation", total, message="Asking base and tuned model.")
+        protocol = protocol_of(config.prompt, thinking=False, seed=config.seed, answering=config.evaluate.answering)
+        stopper.interruptible = True
+
+        def load(name: str) -> tuple[Any, Any]:
+            if name == "base":
+                return self.load_base()
+            device = None if config.device == "auto" else config.device
+            dtype = None if config.dtype == "auto" else getattr(torch, config.dtype)
+            return load_model(self.run.final, device=device, dtype=dtype)
+
+        def progress(done: int, total: int) -> None:
+            stopper.check()
+            if self.journal:
+                self.journal.progress(done, total)
+
+        table = answer_both(
+            load, bench, protocol, self.run.path, labels=self.snapshot.labels,
+            batch_size=config.evaluate.batch_size, progress=progress, main=self.journal is not None,
+        )  # fmt: skip
+        if self.journal and table:
+            base, tuned = (table[name]["Average"]["Average"] for name in ("base", "tuned"))
+            self.verdict = f"Finished: {base:.1f} % before, {tuned:.1f} % after, on {table['questions']} questions."
+            self.journal.stage_done("evaluation")
+
+    def _barrier(self, trainer: Any) -> None:
+        trainer.accelerator.wait_for_everyone()
+        trainer.accelerator.free_memory()

@@ -1,0 +1,1 @@
+"""Alembic's environment: `database.py` hands over the connection, there is no alembic.ini."""

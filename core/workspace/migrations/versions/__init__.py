@@ -1,0 +1,1 @@
+"""One file per schema; a number is never changed once it has shipped."""

@@ -1,0 +1,247 @@
+"""Describe: a product's texts, each as the model's suggestion beside what people made of it, with diff and history.
+
+Every save appends a revision and says which one it was based on: when two people write at once both are told and both
+texts stay. Leaving a changed text saves it as a draft. The address names the text (`?product=bolt&name=scratch`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import gradio as gr
+
+from core.errors import UserError
+from core.mmad import read_knowledge
+from core.workspace import Conflict, Status, export_knowledge, import_knowledge
+from studio import endpoints as api
+from studio import generation
+from studio.frame import PRIVATE, guarded, on_load
+from studio.i18n import both, say, tr
+from studio.markup import meter, notice, picked, picker, view
+from studio.services import Opened, Services
+from studio.views.describe_view import OUTPUTS, Describing, nothing
+
+DOWNLOAD = "(text) => emit.download('domain_knowledge.json', text)"
+State = dict[str, Any]  # address values of the text, "bench", "based_on", "shown" (the text as it was shown), "undone"
+
+
+endpoints = api.describe
+
+
+def build(services: Services) -> None:
+    """The page: texts of a product on the left, the chosen one on the right."""
+    state = gr.State({})
+    with gr.Row(elem_id="describe"):
+        with gr.Column(elem_id="describe-side"):
+            product = gr.Dropdown([], label=tr("describe.product"), elem_id="describe-product", elem_classes="bare")
+            progress = view()
+            entries = picker()
+            with gr.Column(elem_id="describe-generate"):
+                describer = gr.Dropdown(
+                    [], label=tr("describe.describer"), elem_id="describe-describer", elem_classes="bare"
+                )
+                with gr.Row():
+                    one = gr.Button(tr("describe.generate"), size="sm", elem_id="generate-one")
+                    everything = gr.Button(tr("describe.generate_all"), size="sm", elem_id="generate-all")
+            key_note = view()
+            estimate = view()
+            with gr.Row(visible=False) as confirm:
+                start = gr.Button(tr("describe.start"), size="sm", variant="primary", elem_id="generate-start")
+                cancel = gr.Button(tr("common.cancel"), size="sm")
+            job_view = view()
+            stop = gr.Button(tr("common.stop"), size="sm", visible=False, elem_id="generate-stop")
+            with gr.Accordion(tr("describe.exchange"), open=False):
+                export = gr.Button(tr("describe.export"), size="sm", elem_id="export")
+                exported = gr.Textbox(visible="hidden", show_label=False)
+                bring = gr.UploadButton(tr("describe.import"), size="sm", file_types=[".json"], elem_id="import")
+        with gr.Column(elem_id="describe-main") as main:
+            title = view()
+            message = view()
+            examples = view()
+            with gr.Row(elem_id="describe-pair"):
+                with gr.Column():
+                    view(f'<div class="caption">{both("describe.suggestion")}</div>')
+                    suggestion = view()
+                    use = gr.Button(tr("describe.use"), size="sm", elem_id="use-suggestion")
+                with gr.Column():
+                    text = gr.Textbox(label=tr("describe.text"), placeholder=tr("describe.text_hint"), lines=9,
+                                      max_lines=24, elem_id="describe-text", elem_classes="bare")  # fmt: skip
+                    with gr.Row(elem_id="describe-actions"):
+                        save = gr.Button(
+                            tr("describe.save_next"), variant="primary", size="sm", elem_classes="key-save"
+                        )
+                        approve = gr.Button(tr("describe.approve"), size="sm", elem_id="approve")
+                        reject = gr.Button(tr("describe.reject"), size="sm", elem_id="reject")
+                        undo = gr.Button(tr("describe.undo"), size="sm", elem_classes="key-undo")
+                        previous = gr.Button(tr("common.previous"), size="sm", elem_classes="key-previous")
+                        skip = gr.Button(tr("describe.skip"), size="sm", elem_classes=["key-skip", "key-next"])
+            changes = view(elem_id="describe-changes")
+            with gr.Accordion(tr("describe.history"), open=True):
+                history = picker(elem_id="describe-history")
+    watch = gr.Timer(4)
+    clock = gr.Timer(0.7, active=False)
+    named = dict(state=state, main=main, product=product, progress=progress, entries=entries, describer=describer,
+                 key_note=key_note, one=one, title=title, message=message, examples=examples, suggestion=suggestion, use=use,
+                 text=text, changes=changes, history=history, undo=undo, confirm=confirm, estimate=estimate)  # fmt: skip
+    shown = [named[name] for name in OUTPUTS]
+    job_outputs = [job_view, stop, clock]
+
+    def opened_of(values: State, request: gr.Request) -> Opened:
+        bench = values.get("bench")
+        found = services.opened(int(bench)) if bench else services.of(request)
+        if found is None:
+            raise UserError(say(request, "browse.no_bench"))
+        return found
+
+    def page(values: State, request: gr.Request) -> Describing:
+        return Describing(services, opened_of(values, request), request, values)
+
+    def enter(request: gr.Request) -> list[Any]:
+        try:
+            return page(dict(request.query_params), request).show()
+        except UserError as error:
+            return nothing(str(error))
+
+    def keep_draft(values: State, typed: str, request: gr.Request) -> None:
+        """Leaving a changed text saves it: nothing that was typed is lost."""
+        if values.get("name") and typed.strip() and typed != values.get("shown"):
+            page(values, request).save(typed, Status.DRAFT)
+
+    def go(pick_entry: Callable[[Describing, str], State]) -> Callable[..., list[Any]]:
+        def handler(values: State, typed: str, request: gr.Request, event: gr.EventData) -> list[Any]:
+            try:
+                keep_draft(values, typed, request)
+            except Conflict as conflict:
+                return page(values, request).show_conflict(conflict, typed)
+            here = page(values, request)
+            return page(pick_entry(here, picked(event)), request).show()
+
+        return handler
+
+    def named_by(here: Describing, pick: str) -> State:
+        kind, _, name = pick.partition("|")
+        return {**here.values, "kind": "text" if kind == "text sample" else None, "name": name}
+
+    def stepped(step: int) -> Callable[[Describing, str], State]:
+        return lambda here, _pick: here.step(step)
+
+    def choose_product(values: State, typed: str, chosen: str, request: gr.Request) -> list[Any]:
+        try:
+            keep_draft(values, typed, request)
+        except Conflict as conflict:
+            return page(values, request).show_conflict(conflict, typed)
+        dataset, _, name = chosen.partition("/")
+        return page({"bench": values.get("bench"), "dataset": dataset, "product": name}, request).show()
+
+    def store(status: Status) -> Callable[[State, str, gr.Request], list[Any]]:
+        def handler(values: State, typed: str, request: gr.Request) -> list[Any]:
+            here = page(values, request)
+            if not typed.strip() and status is not Status.REJECTED:
+                raise UserError(say(request, "describe.empty_text"))
+            try:
+                here.save(typed, status)
+            except Conflict as conflict:
+                return here.show_conflict(conflict, typed)
+            gr.Info(say(request, "describe.saved", status=say(request, f"browse.value.{status}")), title="", duration=2)
+            return page(here.step(1), request).show()
+
+        return handler
+
+    def take_back(values: State, typed: str, request: gr.Request) -> list[Any]:
+        return page(values, request).undo(typed)
+
+    def restore(values: State, event: gr.EventData, request: gr.Request) -> list[Any]:
+        return page(values, request).restore(int(picked(event)))
+
+    def take(values: State, request: gr.Request) -> list[Any]:
+        return page(values, request).take_suggestion()
+
+    def compare(values: State, typed: str, request: gr.Request) -> str:
+        return page(values, request).changes(typed)
+
+    def look(values: State, request: gr.Request) -> str:
+        return page(values, request).meanwhile() if values.get("name") else gr.skip()
+
+    def suggest_one(values: State, who: str, request: gr.Request) -> tuple[Any, ...]:
+        here = opened_of(values, request)
+        key = (values["dataset"], values["product"], values["name"])
+        known = page(values, request).chosen
+        generation.start(services, here, [key], who, variant=len(known.suggestions) if known else 0)
+        return watch_job(values, request)
+
+    def ask(values: State, who: str, request: gr.Request) -> tuple[Any, Any]:
+        here = opened_of(values, request)
+        keys = generation.missing(services, here)
+        if not keys:
+            return notice(say(request, "describe.nothing_missing"), "good"), gr.update(visible=False)
+        return notice(page(values, request).estimate(keys, who)), gr.update(visible=True)
+
+    def begin(values: State, who: str, request: gr.Request) -> tuple[Any, ...]:
+        here = opened_of(values, request)
+        generation.start(services, here, generation.missing(services, here), who)
+        return ("", gr.update(visible=False), *watch_job(values, request))
+
+    def halt(values: State, request: gr.Request) -> None:
+        job = services.jobs.get(generation.job_name(opened_of(values, request)))
+        if job is not None:
+            job.stop()
+
+    def job_state(values: State, request: gr.Request) -> tuple[Any, ...]:
+        """Meter, stop button, clock; and once it has ended, whether the page should be read again."""
+        job = services.jobs.get(generation.job_name(opened_of(values, request))) if values.get("bench") else None
+        if job is None:
+            return "", gr.update(visible=False), gr.Timer(active=False), False
+        if job.running:
+            text = f"{job.done} / {job.total}"
+            bar = meter(job.share, text, say(request, "describe.generating"))
+            return bar, gr.update(visible=True), gr.Timer(active=True), False
+        return page(values, request).job_report(job), gr.update(visible=False), gr.Timer(active=False), True
+
+    def watch_job(values: State, request: gr.Request) -> tuple[Any, ...]:
+        job = services.jobs.get(generation.job_name(opened_of(values, request))) if values.get("bench") else None
+        return job_state(values, request)[:3] if job is not None and job.running else (gr.skip(),) * 3
+
+    def tick(values: State, typed: str, request: gr.Request) -> list[Any]:
+        bar, button, timer, over = job_state(values, request)
+        fresh = page(values, request).refresh(typed) if over else [gr.skip()] * len(shown)
+        return [bar, button, timer, *fresh]
+
+    def save_file(values: State, request: gr.Request) -> str:
+        here = opened_of(values, request)
+        return json.dumps(export_knowledge(services.workspace, here.bench, here.id), ensure_ascii=False, indent=1)
+
+    def read_file(values: State, file: str, request: gr.Request) -> list[Any]:
+        here = opened_of(values, request)
+        done = import_knowledge(
+            services.workspace, here.bench, here.id, read_knowledge(file), author=services.person(request)
+        )
+        counts = {"saved": len(done.saved), "same": done.same, "unknown": len(done.unknown)}
+        return page(values, request).show(notice(say(request, "describe.imported", **counts), "good"))
+
+    def on(event: Any, handler: Callable[..., Any], inputs: Any, outputs: Any = None, **options: Any) -> None:
+        event(guarded(handler), inputs, shown if outputs is None else outputs, **{**PRIVATE, **options})
+
+    on_load(enter, None, shown).then(guarded(watch_job), [state], job_outputs, **PRIVATE)
+    on(entries.select, go(named_by), [state, text])
+    on(product.input, choose_product, [state, text, product])
+    on(previous.click, go(stepped(-1)), [state, text])
+    on(skip.click, go(stepped(1)), [state, text])
+    on(save.click, store(Status.DRAFT), [state, text])
+    on(approve.click, store(Status.APPROVED), [state, text])
+    on(reject.click, store(Status.REJECTED), [state, text])
+    on(undo.click, take_back, [state, text])
+    on(history.select, restore, [state])
+    on(use.click, take, [state])
+    on(text.change, compare, [state, text], changes, trigger_mode="always_last")
+    on(watch.tick, look, [state], message)
+    on(one.click, suggest_one, [state, describer], job_outputs)
+    on(everything.click, ask, [state, describer], [estimate, confirm])
+    on(start.click, begin, [state, describer], [estimate, confirm, *job_outputs])
+    on(cancel.click, lambda: ("", gr.update(visible=False)), None, [estimate, confirm])
+    on(stop.click, halt, [state], [])
+    on(clock.tick, tick, [state, text], [*job_outputs, *shown])
+    # The browser makes the file: nothing is written on the server, and nothing needs to be served from there.
+    export.click(guarded(save_file), [state], exported, **PRIVATE).then(None, [exported], None, js=DOWNLOAD)
+    on(bring.upload, read_file, [state, bring])

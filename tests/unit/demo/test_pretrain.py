@@ -1,0 +1,97 @@
+"""Pretraining goes on where it was killed, and only what was replied is learned."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from core.demo.dense import CLASSES, part_targets
+from core.demo.education import Education
+from core.demo.pool import Pool, load_pool
+from core.demo.pretrain import Pretraining
+from core.errors import UserError
+from core.synthesis.factory import PRODUCTS
+
+TINY: dict[str, Any] = {"image_size": 48, "patch_size": 8, "vision_width": 32, "vision_layers": 4, "vision_heads": 2,
+                        "width": 32, "layers": 1, "heads": 2, "key_value_heads": 2}  # fmt: skip
+EDUCATION = Education(seeing=3, answering=3, pictures=20, batch_seeing=4, batch_answering=2, turns=2)
+
+
+@pytest.fixture(scope="module")
+def pool(tmp_path_factory: pytest.TempPathFactory) -> Pool:
+    return load_pool(20, 48, tmp_path_factory.mktemp("pool"), workers=1)
+
+
+def test_part_targets_take_the_part_that_covers_most_of_a_patch(pool: Pool) -> None:
+    for index in range(len(pool)):
+        target = part_targets(pool.parts[index], pool.metas[index]["product"], grid=6)
+        assert target.shape == (36,) and target.min() >= 0 and target.max() < CLASSES
+    ground = part_targets(torch.zeros(48, 48, dtype=torch.uint8).numpy(), next(iter(PRODUCTS)), grid=6)
+    assert not ground.any()
+
+
+def test_only_replies_are_learned(pool: Pool, tmp_path: Path) -> None:
+    from core.demo.lessons import reading_lesson
+
+    pupil = Pretraining(tmp_path, EDUCATION, **TINY)
+    import random
+
+    lesson = reading_lesson(random.Random(1), turns=2)
+    ids, labels = pupil._row(lesson)
+    learned = pupil.processor.tokenizer.decode([label for label in labels if label != -100])
+    assert learned == "".join(f"{reply}<|im_end|>" for reply in lesson.replies)
+    whole = pupil.processor.apply_chat_template(lesson.messages(), tokenize=False)
+    assert pupil.processor.tokenizer.decode(ids) == whole
+
+
+def test_a_killed_pretraining_continues_as_if_nothing_had_happened(pool: Pool, tmp_path: Path) -> None:
+    def losses(folder: Path, *, kill_at: int | None = None) -> list[float]:
+        seen: list[float] = []
+
+        def watch(step: int, total: int, figures: dict[str, float]) -> None:
+            seen.append(figures["loss"])
+
+        pupil = Pretraining(folder, EDUCATION, **TINY)
+        pupil.resume()
+        if kill_at is not None:
+
+            def killed(step: int, total: int, figures: dict[str, float]) -> None:
+                watch(step, total, figures)
+                if step == kill_at:
+                    raise KeyboardInterrupt
+
+            with pytest.raises(KeyboardInterrupt):
+                pupil.run(pool, every=2, progress=killed)
+        else:
+            pupil.run(pool, every=2, progress=watch)
+        return seen
+
+    (tmp_path / "whole").mkdir()
+    (tmp_path / "killed").mkdir()
+    whole = losses(tmp_path / "whole")
+    before = losses(tmp_path / "killed", kill_at=5)
+    after = losses(tmp_path / "killed")
+    assert before == pytest.approx(whole[:5], abs=1e-4)
+    assert after == pytest.approx(whole[4:], abs=1e-4)  # from the checkpoint at step 4 on
+
+
+def test_another_education_is_refused(pool: Pool, tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    pupil = Pretraining(tmp_path, EDUCATION, **TINY)
+    pupil.checkpoint()
+    with pytest.raises(UserError, match="another pretraining"):
+        Pretraining(tmp_path, replace(EDUCATION, seeing=4), **TINY).resume()
+
+
+def test_the_checkpoint_is_small_and_loads(pool: Pool, tmp_path: Path) -> None:
+    from core.model import load_model
+
+    pupil = Pretraining(tmp_path, EDUCATION, **TINY)
+    pupil.save()
+    model, processor = load_model(tmp_path / "checkpoint", device="cpu")
+    assert model.lm_head.weight.shape == pupil.model.lm_head.weight.shape
+    assert processor.tokenizer.vocab_size > 500
