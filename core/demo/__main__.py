@@ -1,18 +1,31 @@
-"""`python -m core.demo`: the whole of EMIT as one command, and how its tiny base was made."""
+"""`python -m core.demo`: the whole of EMIT as one command, how its tiny base was made, and the proof that it helps."""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from importlib import import_module
 from pathlib import Path
 
 from core.errors import command
 
+# name -> what it does; each is a module here with `add_flags` and `act`
+COMMANDS = {
+    "proof": "Train every arm with every seed, judge it on the whole test split, keep a small summary of each.",
+    "baselines": "Judge what needs no language model: the heatmap alone, and the difference to the reference.",
+    "controls": "Ask a tuned model with the wrong picture and without the heatmap: does it look?",
+    "report": "Make table and figures of the proof from its summaries.",
+    "score": "Base and shipped adapter on a fresh test split; the last line is JSON.",
+    "thirty": "A page of thirty test answers of base and tuned, to be read by a person.",
+}
 EPILOG = """examples:
   python -m core.demo --preset smoke                      the loop on the embedded demo, in minutes
   python -m core.demo --data W --preset demo --json out.json   the same on your benchmark (see python -m core.synthesis)
   python -m core.demo pretrain --out pretrained           make the tiny base anew; killed, it goes on where it was
-"""
+
+further commands (each takes --help):
+  pretrain    Pretrain the tiny base on normal factory products.
+""" + "\n".join(f"  {name:11} {about}" for name, about in COMMANDS.items())
 
 
 def loop_flags() -> argparse.ArgumentParser:
@@ -50,7 +63,17 @@ def pretrain_flags() -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None) -> None:
     """Read the flags and go."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    if arguments[:1] == ["pretrain"]:
+    name = arguments[0] if arguments else ""
+    if name in COMMANDS:
+        module = import_module(f"core.demo.{name}")
+        parser = argparse.ArgumentParser(
+            prog=f"python -m core.demo {name}", description=f"{COMMANDS[name]}\n\n{module.__doc__}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )  # fmt: skip
+        module.add_flags(parser.add_argument)
+        module.act(parser.parse_args(arguments[1:]))
+        return
+    if name == "pretrain":
         flags = pretrain_flags().parse_args(arguments[1:])
         from dataclasses import replace
 

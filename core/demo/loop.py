@@ -66,15 +66,15 @@ def run_loop(
     config = config.with_(snapshot=str(place.resolve()))
     run = create_run(workspace / "runs", config.to_dict(), name=f"{preset}-{bench.root.name}")
     start_run(run)
-    _follow(run)
+    follow(run)
     table = run.table()
     if table is None:
         raise UserError(f"Run {run.id} has no evaluation: set evaluate.final to a split of the benchmark.")
     return result_of(table, run.path, preset, seconds=time.monotonic() - began)
 
 
-def _follow(run: Any) -> None:
-    """Show the run's progress until it is over.
+def follow(run: Any) -> None:
+    """Show the progress of a started run until it is over.
 
     Raises:
         UserError: it did not finish; the sentence says why and how to go on.
