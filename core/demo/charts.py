@@ -149,10 +149,9 @@ def hard_groups(bench: Bench) -> Figure | None:
     def along(key: str) -> Callable[[dict[str, Any]], list[tuple[float, float]]]:
         return lambda run: [(step, 100 * share) for step, share in run.get(key, [])]
 
-    # Without resampling no group is answered again, and only what stays unsolved can be seen.
-    _lines(bench, [arm for arm in arms if arm == "emit"], along("hard"), "GRPO step", "groups, %", left)
+    _lines(bench, arms, along("hard"), "GRPO step", "groups, %", left)
     drawn = _lines(bench, arms, along("unsolved"), "GRPO step", "", right)
-    left.set_title("no right answer at first (answered again)", fontsize=9)
+    left.set_title("no right answer at first (EMIT answers again)", fontsize=9)
     right.set_title("no right answer in the end", fontsize=9)
     _legend(figure, right)
     return figure if drawn else None

@@ -39,6 +39,11 @@ PART_WORDS = {
     "defects": "unseen defect of the product",
     "products": "unseen products",
 }
+HOW = (
+    "Measured by `python -m core.demo proof`, put together by `python -m core.demo report` from the summaries in `data/proof`. "
+    "The McNemar test pools the questions of all seeds, which are the same in each: it speaks for these trained models. The "
+    "t-test takes each seed as one observation: it speaks for the recipe."
+)
 # second minus first
 CLAIMS = ((BASE, "emit"), ("grpo", "emit"), ("sft", "emit"))
 
@@ -167,7 +172,10 @@ def markdown(benches: Iterable[Bench], figures: Mapping[str, list[tuple[str, str
     Args:
         figures: benchmark -> (path as the text shall name it, what it shows).
     """
-    blocks = []
+    benches = list(benches)
+    named = dict.fromkeys(arm for bench in benches for arm in bench.arms)
+    rows = "\n".join(f"- **{arm}**: {ABOUT[arm] if arm in ABOUT else ARMS[arm].about}" for arm in named)
+    blocks = [f"## What EMIT gains\n\n{HOW}\n\n{rows}"]
     for bench in benches:
         shown = "\n\n".join(f"![{said}]({path})\n\n*{said}*" for path, said in figures.get(bench.name, []))
         blocks.append("\n\n".join(filter(None, [
@@ -208,7 +216,7 @@ def _task_table(bench: Bench) -> str:
             arm,
             str(len(seeds)),
             *(_mean(bench.values(arm, task)) for task in tasks),
-            _mean(bench.values(arm, AVERAGE), strong=True),
+            _mean(bench.values(arm, AVERAGE), "**"),
         ]
         for arm, seeds in bench.arms.items()
     ]

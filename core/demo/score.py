@@ -33,8 +33,8 @@ def fresh_split(root: Path, seed: int, *, questions: int = QUESTIONS) -> Benchma
     from core.synthesis.factory import PRODUCTS, write_demo
 
     refuse_seen(seed)
-    # Half of the pieces are normal (3 questions), half are not (7).
-    pictures = -(-questions // (5 * len(PRODUCTS)))
+    # A picture has four and a half questions in the mean: defective ones have more.
+    pictures = -(-2 * questions // (9 * len(PRODUCTS)))
     per_lot = max(4, pictures + pictures % 2)
     with bar("fresh pictures") as show:
         bench = write_demo(

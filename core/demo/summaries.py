@@ -144,8 +144,9 @@ def training_facts(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """What a run's metrics say about its price and its course.
 
     Returns:
-        minutes and steps per stage, tokens (generated in training), hard and unsolved (share of groups over time: pairs of
-        step, mean share since the pair before), curve (per validation: stage, step, minutes and tokens so far, accuracy).
+        minutes and steps per stage, tokens (generated in training), hard and unsolved (share of groups without a right answer
+        at first and in the end: pairs of step and mean since the pair before), curve (per validation: stage, step, minutes and
+        tokens so far, accuracy).
     """
     minutes: dict[str, float] = {}
     steps: dict[str, int] = {}
@@ -166,11 +167,16 @@ def training_facts(rows: list[dict[str, Any]]) -> dict[str, Any]:
         before += sum(paces)
         minutes[stage] = round(sum(paces) / 60, 2)
         steps[stage] = max(int(row["step"]) for row in mine)
-    learned = [row for row in rows if row.get("stage") == "grpo" and row.get("hard_groups") is not None]
+    # Where nothing is answered again, a group that stays without a right answer was hard from the start.
+    learned = [
+        {**row, "hard": max(row["hard_groups"], row.get("unsolved_groups") or 0.0)}
+        for row in rows
+        if row.get("stage") == "grpo" and row.get("hard_groups") is not None
+    ]
     return {
         "minutes": minutes, "steps": steps, "curve": curve,
         "tokens": int(sum(count for _, count in generated)),
-        "hard": _course(learned, "hard_groups"), "unsolved": _course(learned, "unsolved_groups"),
+        "hard": _course(learned, "hard"), "unsolved": _course(learned, "unsolved_groups"),
     }  # fmt: skip
 
 
