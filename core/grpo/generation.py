@@ -17,7 +17,7 @@ from trl.trainer.utils import pad
 
 from core.errors import UserError
 from core.grpo.difficulty import resample
-from core.grpo.prefix import prefill
+from core.grpo.prefix import Prefix, backbone_of, prefill, sample_groups
 
 
 class GroupGeneration(GRPOTrainer):
@@ -26,6 +26,8 @@ class GroupGeneration(GRPOTrainer):
     Attributes:
         resampling, right: as of the trainer.
         unshared_because: why prompts are forwarded once per response, None when they are shared.
+        prefix: the batch's prompts after their pass: all rounds of resampling go on from it, and so does the policy pass
+            where the batch is learned from at once (then it holds the graph).
     """
 
     # Untyped in TRL, and narrower in transformers than what is there.
@@ -40,6 +42,7 @@ class GroupGeneration(GRPOTrainer):
     resampling: int
     right: Callable[..., list[float]]
     unshared_because: str | None
+    prefix: Prefix | None = None
     # Of the batch at hand: columns of the data set, encoded prompts, who is right, how often each group was answered again.
     _columns: dict[str, list[Any]]
     _encoded: list[dict[str, Any]]
@@ -83,7 +86,8 @@ class GroupGeneration(GRPOTrainer):
                 f"A prompt with {self.max_completion_length} new tokens takes {longest} of the model's {context}: "
                 "show fewer references, shorten the descriptions, or lower grpo.max_new_tokens."
             )
-        ids, texts = self._answer(encoded, size)
+        self.prefix = None
+        ids, texts = self._answer(encoded, range(len(encoded)), size)
         self._generated = sum(map(len, ids))
         right = self._right(range(len(encoded)), texts, size)
         self._resamplings = [0] * len(encoded)
@@ -91,7 +95,7 @@ class GroupGeneration(GRPOTrainer):
 
             def again(groups: Sequence[int]) -> list[list[bool]]:
                 # Under sharding generation is a joint effort: a process with nothing to do takes part all the same.
-                new_ids, new_texts = self._answer([encoded[group] for group in groups or [0]], size)
+                new_ids, new_texts = self._answer(encoded, groups or [0], size)
                 self._generated += sum(map(len, new_ids))
                 found = self._right(groups, new_texts, size)
                 for place, (group, answers) in enumerate(zip(groups, found, strict=True)):
@@ -115,12 +119,17 @@ class GroupGeneration(GRPOTrainer):
             return count > 0
         return bool(gather(torch.tensor([count], device=self.accelerator.device)).sum() > 0)
 
-    def _answer(self, encoded: list[dict[str, Any]], size: int) -> tuple[list[list[int]], list[str]]:
-        """`size` responses to each prompt: token ids and texts."""
-        repeated = [item["ids"] for item in encoded for _ in range(size)]
-        images = [item["images"] or None for item in encoded for _ in range(size)]
-        pixels = [item["pixels"] for item in encoded if item["pixels"] is not None]
-        fields = {"pixel_values": torch.cat(pixels), "tiles": [tile_count(item) for item in encoded]} if pixels else {}
+    def _answer(
+        self, encoded: list[dict[str, Any]], groups: Sequence[int], size: int
+    ) -> tuple[list[list[int]], list[str]]:
+        """`size` responses to each of the named prompts: token ids and texts."""
+        asked = [encoded[group] for group in groups]
+        repeated = [item["ids"] for item in asked for _ in range(size)]
+        images = [item["images"] or None for item in asked for _ in range(size)]
+        pixels = [item["pixels"] for item in asked if item["pixels"] is not None]
+        fields: dict[str, Any] = {"groups": list(groups)}
+        if pixels:
+            fields |= {"pixel_values": torch.cat(pixels), "tiles": [tile_count(item) for item in asked]}
         shown = images if any(images) else None
         ids, _ = self._generate_single_turn(repeated, shown, fields, size)
         return ids, self.processing_class.batch_decode(ids, skip_special_tokens=True)
@@ -133,7 +142,7 @@ class GroupGeneration(GRPOTrainer):
         num_generations: int,
         has_tool_images: bool = False,
     ) -> tuple:
-        tiles = multimodal_fields.pop("tiles", None)
+        tiles, groups = multimodal_fields.pop("tiles", None), multimodal_fields.pop("groups")
         pixels: Any = multimodal_fields.get("pixel_values")
         if self.unshared_because or self.use_vllm or self.use_transformers_continuous_batching:
             if tiles is not None:
@@ -147,9 +156,6 @@ class GroupGeneration(GRPOTrainer):
         distinct = [torch.tensor(ids) for ids in prompt_ids[::num_generations]]
         tokens = pad(distinct, padding_value=self._tokenizer.pad_token_id, padding_side="left").to(device)
         mask = pad([torch.ones_like(ids) for ids in distinct], padding_value=0, padding_side="left").to(device)
-        inputs = {"input_ids": tokens, "attention_mask": mask}
-        if pixels is not None:
-            inputs["pixel_values"] = pixels.to(device, self.model.dtype)
         with (
             unwrap_model_for_generation(
                 self.model_wrapped,
@@ -160,13 +166,30 @@ class GroupGeneration(GRPOTrainer):
             torch.no_grad(),
             self._dist.summon_full_params(self.model_wrapped, recurse=False),
         ):
-            output = model.generate(
-                input_ids=tokens.repeat_interleave(num_generations, dim=0),
-                attention_mask=mask.repeat_interleave(num_generations, dim=0),
-                past_key_values=prefill(model, num_generations, **inputs),
-                generation_config=self.generation_config,
+            if self.prefix is None:
+                inputs = {} if pixels is None else {"pixel_values": pixels.to(device, self.model.dtype)}
+                with torch.set_grad_enabled(self._learns_from_prefix), self.accelerator.autocast():
+                    self.prefix = prefill(backbone_of(model), input_ids=tokens, attention_mask=mask, **inputs)
+                prefix = self.prefix
+            else:
+                prefix = self.prefix.select(groups)
+            # Prompts of a later round are padded as in the first.
+            padded = torch.nn.functional.pad(
+                tokens, (prefix.mask.shape[1] - tokens.shape[1], 0), value=self._tokenizer.pad_token_id
             )
-        return [self._until_end(row) for row in output[:, tokens.shape[1] :].tolist()], None
+            output = model.generate(
+                input_ids=padded.repeat_interleave(num_generations, dim=0),
+                attention_mask=prefix.mask.repeat_interleave(num_generations, dim=0),
+                generation_config=self.generation_config,
+                custom_generate=sample_groups, prefix=prefix, group_size=num_generations,
+            )  # fmt: skip
+        return [self._until_end(row) for row in output[:, padded.shape[1] :].tolist()], None
+
+    @property
+    def _learns_from_prefix(self) -> bool:
+        """Whether the policy pass may go on from the prompts' pass: same weights, and all of the batch at once."""
+        whole = self.args.steps_per_generation == self.args.gradient_accumulation_steps == self.num_iterations == 1
+        return whole and self.model.training and not (self._dist.is_zero3 or self._dist.is_fsdp)
 
     def _until_end(self, ids: list[int]) -> list[int]:
         """A completion up to and with its first end token."""

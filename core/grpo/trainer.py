@@ -247,11 +247,15 @@ class DifficultyAwareGRPOTrainer(GroupGeneration):
         width = max(int(used[length:].sum()), 1)
         window = slice(start, length + width)
         ids, mask = input_ids[:, window], attention_mask[:, window]
-        pixels = {} if pixel_values is None else {"pixel_values": pixel_values}
+        given = {} if pixel_values is None else {"pixel_values": pixel_values}
+        if torch.is_grad_enabled() and self.prefix is not None:
+            if self.prefix.last.requires_grad:
+                given = {"prefix": self.prefix}
+            self.prefix = None  # its graph is good for one backward pass
         with self.accelerator.autocast():
             outputs = model(
                 input_ids=ids, attention_mask=mask, group_size=share, completion_length=width, fused_lm_head=True,
-                shift_labels=ids[:, -width:].masked_fill(mask[:, -width:] == 0, -100), **pixels,
+                shift_labels=ids[:, -width:].masked_fill(mask[:, -width:] == 0, -100), **given,
             )  # fmt: skip
         missing = (0, logits_to_keep - width)
         entropies = torch.nn.functional.pad(outputs.entropy, missing) if compute_entropy else None
