@@ -177,7 +177,7 @@ def markdown(benches: Iterable[Bench], figures: Mapping[str, list[tuple[str, str
     rows = "\n".join(f"- **{arm}**: {ABOUT[arm] if arm in ABOUT else ARMS[arm].about}" for arm in named)
     blocks = [f"## What EMIT gains\n\n{HOW}\n\n{rows}"]
     for bench in benches:
-        shown = "\n\n".join(f"![{said}]({path})\n\n*{said}*" for path, said in figures.get(bench.name, []))
+        shown = "\n\n".join(f"![{said}]({path})" for path, said in figures.get(bench.name, []))
         blocks.append("\n\n".join(filter(None, [
             f"### {bench.name}", _about(bench), _task_table(bench), _part_table(bench), _claim_table(bench), _ablations(bench),
             _control_table(bench), shown,
