@@ -47,11 +47,26 @@ def assemble(services: Services) -> gr.Blocks:
     return app
 
 
-def on_load(handler: Callable[..., Any], inputs: Any = None, outputs: Any = None, **options: Any) -> Any:
-    """Call `handler` when the page that is being built is opened; private, without a progress veil."""
+_loads: list[Any] = []  # of the page that is being built
+
+
+def on_load(handler: Callable[..., Any] | None, inputs: Any = None, outputs: Any = None, **options: Any) -> Any:
+    """Call `handler` when the page that is being built is opened; private, without a progress veil.
+
+    Until all of a page's handlers have answered nothing on it can be touched: a late answer would overwrite it.
+    """
     page = gr.context.Context.root_block
     assert page is not None, "call on_load inside build()"
-    return page.load(handler, inputs, outputs, **{**PRIVATE, **options})
+    _loads.append(page.load(handler, inputs, outputs, **{**PRIVATE, **options}))
+    return _loads[-1]
+
+
+def in_order(line: str) -> dict[str, Any]:
+    """Options for handlers whose answers must come in the order of the clicks: those of one `line` never overlap.
+
+    For quick handlers only, because everybody stands in the same line.
+    """
+    return {**PRIVATE, "concurrency_id": line, "concurrency_limit": 1}
 
 
 def guarded(handler: Callable[..., Any]) -> Callable[..., Any]:
@@ -84,6 +99,7 @@ def address(page: str, opened_id: int | None = None, **values: Any) -> str:
 
 def _page(services: Services, module: str) -> None:
     page = importlib.import_module(f"studio.pages.{module}")
+    _loads.clear()
     gr.Navbar(visible=False)
     header = view(_header(module), elem_id="header")
     banner = view("", elem_id="banner")
@@ -104,6 +120,8 @@ def _page(services: Services, module: str) -> None:
     clock.tick(tick, None, banner, queue=False, **PRIVATE)
     with gr.Column(elem_id="main", elem_classes=[f"page-{module.removesuffix('_page')}"]):
         page.build(services)
+    for event in _loads:
+        event.then(None, None, None, js=f"() => emit.arrived({len(_loads)})", **PRIVATE)
     if hasattr(page, "endpoints"):
         for function in page.endpoints(services):
             gr.api(guarded(function), api_name=function.__name__)
@@ -168,4 +186,4 @@ def _banner(services: Services, request: gr.Request, ticking: bool = False) -> s
     )
 
 
-__all__ = ["PAGES", "PRIVATE", "address", "assemble", "guarded", "on_load", "parameter", "tr"]
+__all__ = ["PAGES", "PRIVATE", "address", "assemble", "guarded", "in_order", "on_load", "parameter", "tr"]

@@ -39,34 +39,71 @@
   const setName = (name) => {
     document.cookie = "emit_name=" + encodeURIComponent(name) + "; path=/; max-age=31536000; samesite=strict";
   };
-  window.emit = { url, setTheme, setName, word, download };
 
-  // ---- unsaved words outlive the tab: kept under the text's key until they are what the server shows
+  // ---- unsaved words outlive the tab: kept under the text's key until the server has them
   const field = () => document.querySelector("#describe-text textarea");
   const keyOf = () => document.querySelector("[data-draft]")?.dataset.draft;
+  const slot = (key) => "emit-unsaved " + key;
   document.addEventListener("input", (event) => {
-    if (event.target === field() && keyOf()) localStorage.setItem("emit-unsaved", JSON.stringify([keyOf(), event.target.value]));
+    if (event.target === field() && keyOf()) localStorage.setItem(slot(keyOf()), event.target.value);
   });
-  let seen = null;
   const recover = () => {
-    const [key, area] = [keyOf(), field()];
-    if (!key || !area || key === seen) return;
-    const first = seen === null;
-    seen = key;
-    const kept = JSON.parse(localStorage.getItem("emit-unsaved") || "null");
-    if (!kept) return;
-    // Only when the page is opened: going on to another text has saved the words on the server.
-    if (first && kept[0] === key) setTimeout(() => {
-      if (area.value === kept[1]) return;
-      area.value = kept[1];
-      area.dispatchEvent(new Event("input", { bubbles: true }));
-    }, 300);
-    else localStorage.removeItem("emit-unsaved");
+    const [kept, area] = [localStorage.getItem(slot(keyOf())), field()];
+    if (kept === null || !area || area.value === kept) return;
+    area.value = kept;
+    area.dispatchEvent(new Event("input", { bubbles: true }));
   };
+
+  // ---- a page cannot be touched before its first answers are there: they would overwrite what was typed
+  const main = () => document.querySelector("#main");
+  let [answers, ready] = [0, false];
+  const open = () => {
+    if (ready) return;
+    ready = true;
+    recover();
+    main().inert = false;
+    main().dataset.ready = "";
+  };
+  const arrived = (all) => { if (++answers >= all) requestAnimationFrame(open); };
+  const shut = () => {
+    if (ready || !main() || main().inert) return;
+    main().inert = true;
+    setTimeout(open, 20000); // an answer that never comes must not shut the page for good
+  };
+
+  // ---- while another text is on its way nothing can be typed into the one that leaves, and nothing saved twice;
+  // a click on anything else waits until it is there
+  let [held, waiting, patience] = [null, null, 0];
+  const describing = () => document.querySelector("#describe");
+  const hold = (values) => {
+    held = keyOf();
+    for (const name of ["aria-busy", "aria-disabled"]) describing().setAttribute(name, "true");
+    field().readOnly = true;
+    patience = setTimeout(() => release(false), 20000);
+    return values;
+  };
+  const release = (answered) => requestAnimationFrame(() => {
+    clearTimeout(patience);
+    for (const name of ["aria-busy", "aria-disabled"]) describing().removeAttribute(name);
+    field().readOnly = false;
+    if (answered) localStorage.removeItem(slot(held)); // the server has the words, or they were taken back
+    const [control, pick] = [waiting, waiting?.dataset.pick];
+    waiting = null;
+    (control?.isConnected || !pick ? control : document.querySelector(`#describe [data-pick="${CSS.escape(pick)}"]`))?.click();
+  });
+  document.addEventListener("click", (event) => {
+    const control = event.target.closest?.("#describe[aria-busy=true]") && event.target.closest("button, [data-pick]");
+    if (!control) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    if (!control.matches(".key-save, #approve, #reject")) waiting = control;
+  }, true);
+
+  window.emit = { url, setTheme, setName, word, download, arrived, hold, release };
 
   // ---- keyboard: a key clicks the first visible, enabled button of its class
   const BARE = { j: "key-next", k: "key-previous", e: "key-edit", 1: "vote-left", 2: "vote-right", 0: "vote-tie" };
-  const visible = (element) => element.offsetParent !== null && !element.disabled;
+  const visible = (element) => element.offsetParent !== null && !element.disabled && !element.closest("[inert]");
   const click = (name) => {
     const found = [...document.querySelectorAll("." + name)]
       .map((element) => (element.matches("button, a") ? element : element.querySelector("button, a")))
@@ -141,11 +178,11 @@
     applyTheme();
     new MutationObserver(applyTheme).observe(document.body, { attributes: true, attributeFilter: ["class"] });
     new MutationObserver(() => {
+      shut();
       if (document.querySelector("[data-reload]") && !window.emitReloading) {
         window.emitReloading = true;
         location.reload();
       }
-      recover();
       // A view that stands for an address says so: data-url='{"sample": "..."}', with data-push for a step Back can undo.
       for (const element of document.querySelectorAll("[data-url]")) {
         const values = JSON.parse(element.dataset.url);

@@ -23,6 +23,9 @@ from studio.markup import meter, notice, picked, picker, view
 from studio.services import Opened, Services
 from studio.views.describe_view import OUTPUTS, Describing, nothing
 
+# From the click to the answer the field is held: words typed in between would be overwritten by the answer.
+HOLD = "(...values) => emit.hold(values)"
+RELEASE = "() => emit.release({})"
 DOWNLOAD = "(text) => emit.download('domain_knowledge.json', text)"
 State = dict[str, Any]  # address values of the text, "bench", "based_on", "shown" (the text as it was shown), "undone"
 
@@ -109,14 +112,18 @@ def build(services: Services) -> None:
         if values.get("name") and typed.strip() and typed != values.get("shown"):
             page(values, request).save(typed, Status.DRAFT)
 
+    def kept(values: State, typed: str, request: gr.Request, then: Callable[[Describing], list[Any]]) -> list[Any]:
+        """Keep what was typed, and go on unless somebody else wrote meanwhile."""
+        try:
+            keep_draft(values, typed, request)
+        except Conflict as conflict:
+            return page(values, request).show_conflict(conflict, typed)
+        return then(page(values, request))
+
     def go(pick_entry: Callable[[Describing, str], State]) -> Callable[..., list[Any]]:
         def handler(values: State, typed: str, request: gr.Request, event: gr.EventData) -> list[Any]:
-            try:
-                keep_draft(values, typed, request)
-            except Conflict as conflict:
-                return page(values, request).show_conflict(conflict, typed)
-            here = page(values, request)
-            return page(pick_entry(here, picked(event)), request).show()
+            pick = picked(event)
+            return kept(values, typed, request, lambda here: page(pick_entry(here, pick), request).show())
 
         return handler
 
@@ -128,12 +135,9 @@ def build(services: Services) -> None:
         return lambda here, _pick: here.step(step)
 
     def choose_product(values: State, typed: str, chosen: str, request: gr.Request) -> list[Any]:
-        try:
-            keep_draft(values, typed, request)
-        except Conflict as conflict:
-            return page(values, request).show_conflict(conflict, typed)
         dataset, _, name = chosen.partition("/")
-        return page({"bench": values.get("bench"), "dataset": dataset, "product": name}, request).show()
+        there = {"bench": values.get("bench"), "dataset": dataset, "product": name}
+        return kept(values, typed, request, lambda _here: page(there, request).show())
 
     def store(status: Status) -> Callable[[State, str, gr.Request], list[Any]]:
         def handler(values: State, typed: str, request: gr.Request) -> list[Any]:
@@ -152,11 +156,12 @@ def build(services: Services) -> None:
     def take_back(values: State, typed: str, request: gr.Request) -> list[Any]:
         return page(values, request).undo(typed)
 
-    def restore(values: State, event: gr.EventData, request: gr.Request) -> list[Any]:
-        return page(values, request).restore(int(picked(event)))
+    def restore(values: State, typed: str, event: gr.EventData, request: gr.Request) -> list[Any]:
+        number = int(picked(event))
+        return kept(values, typed, request, lambda here: here.restore(number))
 
-    def take(values: State, request: gr.Request) -> list[Any]:
-        return page(values, request).take_suggestion()
+    def take(values: State, typed: str, request: gr.Request) -> list[Any]:
+        return kept(values, typed, request, Describing.take_suggestion)
 
     def compare(values: State, typed: str, request: gr.Request) -> str:
         return page(values, request).changes(typed)
@@ -203,37 +208,45 @@ def build(services: Services) -> None:
         job = services.jobs.get(generation.job_name(opened_of(values, request))) if values.get("bench") else None
         return job_state(values, request)[:3] if job is not None and job.running else (gr.skip(),) * 3
 
-    def tick(values: State, typed: str, request: gr.Request) -> list[Any]:
+    def tick(values: State, request: gr.Request) -> list[Any]:
         bar, button, timer, over = job_state(values, request)
-        fresh = page(values, request).refresh(typed) if over else [gr.skip()] * len(shown)
+        fresh = page(values, request).refresh() if over else [gr.skip()] * len(shown)
         return [bar, button, timer, *fresh]
 
     def save_file(values: State, request: gr.Request) -> str:
         here = opened_of(values, request)
         return json.dumps(export_knowledge(services.workspace, here.bench, here.id), ensure_ascii=False, indent=1)
 
-    def read_file(values: State, file: str, request: gr.Request) -> list[Any]:
-        here = opened_of(values, request)
-        done = import_knowledge(
-            services.workspace, here.bench, here.id, read_knowledge(file), author=services.person(request)
-        )
-        counts = {"saved": len(done.saved), "same": done.same, "unknown": len(done.unknown)}
-        return page(values, request).show(notice(say(request, "describe.imported", **counts), "good"))
+    def read_file(values: State, typed: str, file: str, request: gr.Request) -> list[Any]:
+        def bring_in(here: Describing) -> list[Any]:
+            texts, person = read_knowledge(file), services.person(request)
+            done = import_knowledge(services.workspace, here.opened.bench, here.opened.id, texts, author=person)
+            counts = {"saved": len(done.saved), "same": done.same, "unknown": len(done.unknown)}
+            return page(values, request).show(notice(say(request, "describe.imported", **counts), "good"))
 
-    def on(event: Any, handler: Callable[..., Any], inputs: Any, outputs: Any = None, **options: Any) -> None:
-        event(guarded(handler), inputs, shown if outputs is None else outputs, **{**PRIVATE, **options})
+        return kept(values, typed, request, bring_in)
+
+    def on(event: Any, handler: Callable[..., Any], inputs: Any, outputs: Any, **options: Any) -> None:
+        event(guarded(handler), inputs, outputs, **{**PRIVATE, **options})
+
+    def leave(event: Any, handler: Callable[..., Any], *inputs: Any) -> None:
+        """A handler whose answer fills the field."""
+        answer = event(guarded(handler), [state, text, *inputs], shown, js=HOLD, **PRIVATE)
+        answer.success(None, js=RELEASE.format("true"), **PRIVATE)
+        answer.failure(None, js=RELEASE.format("false"), **PRIVATE)
 
     on_load(enter, None, shown).then(guarded(watch_job), [state], job_outputs, **PRIVATE)
-    on(entries.select, go(named_by), [state, text])
-    on(product.input, choose_product, [state, text, product])
-    on(previous.click, go(stepped(-1)), [state, text])
-    on(skip.click, go(stepped(1)), [state, text])
-    on(save.click, store(Status.DRAFT), [state, text])
-    on(approve.click, store(Status.APPROVED), [state, text])
-    on(reject.click, store(Status.REJECTED), [state, text])
-    on(undo.click, take_back, [state, text])
-    on(history.select, restore, [state])
-    on(use.click, take, [state])
+    leave(entries.select, go(named_by))
+    leave(product.input, choose_product, product)
+    leave(previous.click, go(stepped(-1)))
+    leave(skip.click, go(stepped(1)))
+    leave(save.click, store(Status.DRAFT))
+    leave(approve.click, store(Status.APPROVED))
+    leave(reject.click, store(Status.REJECTED))
+    leave(undo.click, take_back)
+    leave(history.select, restore)
+    leave(use.click, take)
+    leave(bring.upload, read_file, bring)
     on(text.change, compare, [state, text], changes, trigger_mode="always_last")
     on(watch.tick, look, [state], message)
     on(one.click, suggest_one, [state, describer], job_outputs)
@@ -241,7 +254,6 @@ def build(services: Services) -> None:
     on(start.click, begin, [state, describer], [estimate, confirm, *job_outputs])
     on(cancel.click, lambda: ("", gr.update(visible=False)), None, [estimate, confirm])
     on(stop.click, halt, [state], [])
-    on(clock.tick, tick, [state, text], [*job_outputs, *shown])
+    on(clock.tick, tick, [state], [*job_outputs, *shown])
     # The browser makes the file: nothing is written on the server, and nothing needs to be served from there.
     export.click(guarded(save_file), [state], exported, **PRIVATE).then(None, [exported], None, js=DOWNLOAD)
-    on(bring.upload, read_file, [state, bring])

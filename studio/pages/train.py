@@ -12,7 +12,7 @@ import gradio as gr
 
 from studio import markup
 from studio import work_endpoints as api
-from studio.frame import PRIVATE, on_load
+from studio.frame import in_order, on_load
 from studio.i18n import both, language, tr
 from studio.machine import meters
 from studio.pages.train_form import build_form
@@ -65,7 +65,8 @@ def build(services: Services) -> None:
     whole = [chosen, where, rows, room, seen, form.panel, detail.panel, detail.overlay, *detail.outputs]
 
     def enter(request: gr.Request) -> list[Any]:
-        return show(parameter(request, "run") or "", request)
+        # One answer shows the form and fills it: a second one would overwrite what is typed between the two.
+        return [*show(parameter(request, "run") or "", request), *form.fill(request)]
 
     def tick(run_id: str, overlaid: list[str], before: tuple[str, str], request: gr.Request) -> list[Any]:
         now = side(run_id, language(request))
@@ -85,13 +86,13 @@ def build(services: Services) -> None:
         run = services.queue.find(run_id)
         return [*show(NEW, request), *form.fill(request, config_of(run) if run else None)]
 
-    on_load(enter, None, whole)
-    on_load(form.fill, None, form.outputs)
-    rows.select(pick, None, whole, **PRIVATE)
-    new.click(open_form, None, whole, **PRIVATE)
-    detail.clone.click(clone, chosen, [*whole, *form.outputs], **PRIVATE)
-    form.started.change(show, form.started, whole, **PRIVATE)
+    options = in_order("train")  # a look at the run that was left must not cover the one chosen since
+    on_load(enter, None, [*whole, *form.outputs])
+    rows.select(pick, None, whole, trigger_mode="always_last", **options)
+    new.click(open_form, None, whole, **options)
+    detail.clone.click(clone, chosen, [*whole, *form.outputs], **options)
+    form.started.change(show, form.started, whole, **options)
     following = [rows, room, seen, *detail.outputs]
-    clock.tick(tick, [chosen, detail.overlay, seen], following, trigger_mode="once", **PRIVATE)
-    detail.overlay.change(tick, [chosen, detail.overlay, seen], following, **PRIVATE)
-    detail.changed.change(show, chosen, whole, **PRIVATE)
+    clock.tick(tick, [chosen, detail.overlay, seen], following, trigger_mode="once", **options)
+    detail.overlay.change(tick, [chosen, detail.overlay, seen], following, **options)
+    detail.changed.change(show, chosen, whole, **options)

@@ -17,7 +17,7 @@ from core.mmad.leaks import FROM_TEST_IMAGES
 from core.runs import RunFolder
 from core.training import RunConfig, preset, preset_names
 from studio import markup
-from studio.frame import PRIVATE, guarded
+from studio.frame import guarded, in_order
 from studio.i18n import both, language, say, texts, tr
 from studio.machine import rooms, size
 from studio.services import Opened, Services
@@ -116,11 +116,13 @@ def build_form(services: Services) -> Form:
         key = "train.queued" if services.queue.place(run) else "train.started"
         return run.id, markup.notice(say(request, key, name=name), "good")
 
-    chosen.input(from_preset, chosen, [*shown, switches, *inputs], **PRIVATE)
+    # In order: what a field said first must not come last.
+    options = {**in_order("form"), "trigger_mode": "always_last"}
+    chosen.input(from_preset, chosen, [*shown, switches, *inputs], **options)
     for component in (*inputs, switches):
         event = component.blur if isinstance(component, gr.Textbox | gr.Number) else component.input
-        event(from_fields, [text, switches, *inputs], shown, trigger_mode="always_last", **PRIVATE)
-    text.input(from_yaml, text, [*shown, switches, *inputs], trigger_mode="always_last", **PRIVATE)
+        event(from_fields, [text, switches, *inputs], shown, **options)
+    text.input(from_yaml, text, [*shown, switches, *inputs], **options)
     button.click(
         begin, [text, data], [started, status], api_visibility="private", show_progress="full",
         show_progress_on=status, concurrency_limit=2,

@@ -17,7 +17,7 @@ from studio.machine import held
 from studio.pages.train_form import run_command
 from studio.services import Services
 from studio.views import runs as look
-from studio.views.curves import CURVES, chart, colours
+from studio.views.curves import CURVES, chart, colours, legend
 
 LOG_LINES = 200
 PATIENCE = 2  # seconds between two looks at the run folders
@@ -70,7 +70,7 @@ def build_detail(services: Services, reader: look.Reader, chosen: gr.State) -> D
                         scale=3,
                         elem_id="overlay",
                     )
-                    weight = gr.Slider(0, 0.95, 0, step=0.05, label=tr("train.smooth"), scale=1, min_width=160)
+                    weight = gr.Slider(0, 0.95, 0, step=0.05, label=tr("train.smooth"), scale=1, min_width=240)
                 _curves(services, reader, weight, drawn)
             with gr.Tab(tr("train.answers"), id="answers"):
                 answers = markup.view(elem_id="run-answers")
@@ -187,29 +187,20 @@ def _curves(services: Services, reader: look.Reader, weight: gr.Slider, drawn: g
         plots = []
         with gr.Row(elem_classes=["curves"]):
             for name, series in charts:
-                curve = by_id[name]
-                plots.append(
-                    gr.LinePlot(
-                        chart(runs, curve, smoothing),
-                        x="step",
-                        y="value",
-                        color="series",
-                        height=256,
-                        label=tr(f"train.curve.{name}"),
-                        show_label=True,
-                        x_title=" ",
-                        y_title=" ",
-                        color_title=" ",
-                        color_map=colours(series),
-                        colors_in_legend=list(series) if len(series) > 1 else [],
-                        y_lim=[0, 100] if curve.share else None,
-                        tooltip="all",
-                        min_width=300,
-                        buttons=[],
-                        elem_id=f"curve-{name}",
-                        key=f"{run_id}-{name}-{series}",
+                curve, palette = by_id[name], colours(series)
+                with gr.Column(elem_classes=["curve"], min_width=300, elem_id=f"curve-{name}"):
+                    plots.append(
+                        gr.LinePlot(
+                            chart(runs, curve, smoothing), x="step", y="value", color="series", height=256,
+                            label=tr(f"train.curve.{name}"), show_label=True, x_title=" ", y_title=" ", color_title=" ",
+                            # Gradio's legend is cut off where it is wider than the chart: ours wraps.
+                            color_map=palette, colors_in_legend=[],
+                            y_lim=[0, 100] if curve.share else None, tooltip="all", buttons=[],
+                            key=f"{run_id}-{name}-{series}",
+                        )
                     )  # fmt: skip
-                )
+                    if len(series) > 1:
+                        markup.view(legend(palette))
 
         def follow() -> Any:
             """New points for the same lines; nothing is sent while the files have not changed."""

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from core.errors import UserError
-from core.mmad import Benchmark, Task
+from core.mmad import OBJECT_TASKS, Benchmark, Task
 from core.mmad.vocabulary import GOOD
 from core.runs import hardest, list_runs
 from core.workspace import Status
@@ -74,15 +74,32 @@ def fixed_columns(bench: Benchmark) -> pd.DataFrame:
 def catalogue(services: Services, opened: Opened) -> pd.DataFrame:
     """The table of an opened benchmark as it is now."""
     table = services.remember(("fixed", opened.id, opened.stamp), lambda: fixed_columns(opened.bench)).copy(deep=False)
-    workspace = services.workspace
+    marks, images = services.workspace.marks, table["image"]
+    corrections = marks.corrections(opened.id)
+    table["flagged"] = images.isin(set(marks.flags(opened.id)))
+    table["corrected"] = images.isin(set(corrections))
+    _relabel(table, {image: correction.label for image, correction in corrections.items()})
     table["status"] = _statuses(table, opened, services)
-    images = table["image"]
-    table["flagged"] = images.isin(set(workspace.marks.flags(opened.id)))
-    table["corrected"] = images.isin(set(workspace.marks.corrections(opened.id)))
     run = services.remember(("last run", *_newest(services.runs_dir)), lambda: run_facts(services.runs_dir))
     table["hardness"] = images.map(run.hardness) if len(run.hardness) else np.nan
     table["answers"] = images.map(run.answers) if len(run.answers) else None
     return table
+
+
+def _relabel(table: pd.DataFrame, labels: Mapping[str, str]) -> None:
+    """Put corrected labels in place; questions about an old label are gone with it (`core.workspace.resolve.corrected`)."""
+    rows = np.flatnonzero(table["image"].isin(labels))
+    if not len(rows):
+        return
+    old = table["defect"].iloc[rows].astype(str)
+    new = [labels[image] for image in table["image"].iloc[rows]]
+    defect = table["defect"].astype(object)
+    defect.iloc[rows] = new
+    table["defect"] = pd.Categorical(defect)
+    relabelled = np.zeros(len(table), dtype=bool)
+    relabelled[rows] = old.to_numpy() != np.array(new)
+    for task in set(Task) - set(OBJECT_TASKS):
+        table[task.value] = table[task.value].to_numpy() & ~relabelled
 
 
 def _statuses(table: pd.DataFrame, opened: Opened, services: Services) -> pd.Categorical:

@@ -133,6 +133,12 @@ def colours(series: Sequence[str]) -> dict[str, str]:
     return {name: PALETTE[index % len(PALETTE)] for index, name in enumerate(series)}
 
 
+def legend(palette: Mapping[str, str]) -> str:
+    """Which line is which, as a list."""
+    rows = (f'<li><i style="border-color:{colour}"></i>{escape(name)}</li>' for name, colour in palette.items())
+    return f'<ul class="legend">{"".join(rows)}</ul>'
+
+
 def sparkline(values: Sequence[float], label: str, width: int = 120, height: int = 28) -> str:
     """A small SVG line that takes the text's colour; a screen reader says the label and the last value."""
     if len(values) < 2:

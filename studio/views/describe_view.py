@@ -204,10 +204,10 @@ class Describing:
             done += notice(say(self.request, "describe.failed_some", n=len(failures), first=failures[0]), "warn")
         return done
 
-    def refresh(self, typed: str) -> list[Any]:
-        """The page as it is now, with what is being typed left in the field."""
-        edited = typed != self.values.get("shown")
-        return self.show(text=typed if edited else None)
+    def refresh(self) -> list[Any]:
+        """The page as it is now; the field belongs to who is typing in it."""
+        skipped = {"state", "text", "changes"}
+        return [gr.skip() if name in skipped else value for name, value in zip(OUTPUTS, self.show(), strict=True)]
 
 
 def nothing(message: str) -> list[Any]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from core.mmad import Benchmark, Sample
+from core.mmad.vocabulary import GOOD
 from studio.i18n import say, texts
 from studio.markup import badge, empty, notice
 from studio.thumbnails import LARGE, Thumbnails
@@ -64,7 +65,7 @@ def grid(
 
 
 def _card(request: gr.Request | None, row: Any, sample: Sample, url: str | None, link: Mapping[str, Any]) -> str:
-    label = word(request, sample.label)
+    label = word(request, row.defect)
     name = f"{sample.product.replace('_', ' ')}, {label}, {Path(sample.image).stem}"
     if sample.text is not None:
         picture = f'<span class="words">{escape(sample.text[:160])}</span>'
@@ -83,7 +84,7 @@ def _card(request: gr.Request | None, row: Any, sample: Sample, url: str | None,
     return (
         f'<li><a class="card{" off" if row.flagged else ""}" href="{escape(href)}" data-pick="{escape(sample.image)}" '
         f'aria-label="{escape(name)}">{picture}{marks}<span class="meta">'
-        f"{badge(label, 'good' if sample.is_normal else 'bad')}<small>{escape(sample.product.replace('_', ' '))}</small>"
+        f"{badge(label, 'good' if row.defect == GOOD else 'bad')}<small>{escape(sample.product.replace('_', ' '))}</small>"
         f"</span>{hard}</a></li>"
     )
 

@@ -77,7 +77,7 @@ def chromium() -> Iterator[Any]:
         pytest.skip("Chromium is not installed: apt-get install chromium")
     from playwright.sync_api import expect, sync_playwright
 
-    expect.set_options(timeout=20_000)  # a busy machine is no failure
+    expect.set_options(timeout=40_000)  # a busy machine is no failure
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM)
         yield browser
@@ -98,22 +98,31 @@ def open_page(chromium: Any) -> Iterator[Callable[..., Any]]:
             **options,
         }
         context = chromium.new_context(**settings)
-        context.set_default_timeout(30_000)
+        context.set_default_timeout(60_000)
         contexts.append(context)
         page = context.new_page()
         if not errors_expected:
             page.on("pageerror", lambda error: errors.append(f"pageerror: {error}"))
             page.on("console", lambda message: _note(message, errors))
+        page.goto, page.reload = _until_ready(page, page.goto), _until_ready(page, page.reload)
         page.goto(url)
-        page.locator("#main").wait_for()
-        # The header is filled by the page's first answer: from then on its handlers are there.
-        page.locator("#header select.chooser, #header .side a").first.wait_for()
         return page
 
     yield opener
     for context in contexts:
         context.close()
     assert not errors, errors
+
+
+def _until_ready(page: Any, go: Callable[..., Any]) -> Callable[..., Any]:
+    """`go`, and then what people do without knowing: wait until the page can be touched (its first answers are there)."""
+
+    def arrive(*args: Any, **options: Any) -> Any:
+        answer = go(*args, **options)
+        page.locator("#main[data-ready]").wait_for()
+        return answer
+
+    return arrive
 
 
 def _note(message: Any, errors: list[str]) -> None:

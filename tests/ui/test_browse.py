@@ -118,6 +118,9 @@ def test_a_label_is_corrected_as_a_revision(studio, open_page):
     page.get_by_role("button", name="Save correction").click()
     expect(page.locator(".notice", has_text="corrected the label")).to_be_visible()
     assert studio.services.resolved(studio.services.of(None)).bench.by_image[image].defect == "scratch"
+    page.goto(f"{studio.url}/?product=washer&defect=scratch")
+    expect(tally(page)).to_have_text("6")
+    expect(page.locator(f'[data-pick="{image}"]')).to_contain_text("scratch")
 
 
 def test_links_lead_to_describing_and_comparing_this_sample(studio, open_page):
