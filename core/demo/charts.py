@@ -30,7 +30,9 @@ def draw_all(bench: Bench, folder: Path) -> list[tuple[Path, str]]:
     for name, make, said in FIGURES:
         figure = make(bench)
         if figure is not None:
-            figure.suptitle(f"{bench.name}: {said[0].lower()}{said[1:]}", fontsize=10, wrap=True)
+            figure.suptitle(
+                f"{bench.name}, {_questions(bench)} test questions: {said[0].lower()}{said[1:]}", fontsize=9, wrap=True
+            )
             place = folder / f"proof-{bench.name}-{name}.svg"
             # A fixed salt and no date: the same summaries give the same file.
             with matplotlib.rc_context({"svg.hashsalt": "emit"}):
@@ -43,6 +45,18 @@ def _main(bench: Bench) -> list[str]:
     return [arm for arm in MAIN if arm in bench.arms]
 
 
+def _questions(bench: Bench) -> int:
+    return max(run["questions"] for runs in bench.arms.values() for run in runs.values())
+
+
+def _look(arm: str, others: list[str]) -> dict[str, Any]:
+    """Colour and marker of an arm: the main arms' are the same in every figure; hollow marks tell a second round apart."""
+    order = [*MAIN[1:], *(name for name in others if name not in MAIN)]
+    place = order.index(arm) + 1
+    return {"color": COLOURS[place % len(COLOURS)], "marker": MARKERS[place % len(MARKERS)],
+            "fillstyle": "full" if place < len(MARKERS) else "none"}  # fmt: skip
+
+
 def _label(bench: Bench, arm: str) -> str:
     count = len(bench.arms[arm])
     return f"{arm} ({count} run{'s' * (count > 1)})"
@@ -50,7 +64,7 @@ def _label(bench: Bench, arm: str) -> str:
 
 def tasks(bench: Bench) -> Figure | None:
     results = {}
-    for arm in [*(name for name in ABOUT if name in bench.arms), *_main(bench)][-6:]:
+    for arm in [*_main(bench), *(name for name in ABOUT if name in bench.arms)]:
         rows = {}
         for column in (*TASKS, AVERAGE):
             values = bench.values(arm, column)
@@ -67,7 +81,8 @@ def averages(bench: Bench) -> Figure | None:
     parts = ["all", *(part for part in PARTS if any(bench.values(arm, AVERAGE, part) for arm in arms))]
     if not arms:
         return None
-    figure = Figure(figsize=(7.5, 1.6 + 0.42 * len(arms)), layout="constrained", dpi=110)
+    words = {**PART_WORDS, "all": "all test questions"}
+    figure = Figure(figsize=(8.4, 1.6 + 0.42 * len(arms)), layout="constrained", dpi=110)
     axes = figure.add_subplot()
     for number, part in enumerate(parts):
         shift = (number - (len(parts) - 1) / 2) * 0.17
@@ -75,7 +90,7 @@ def averages(bench: Bench) -> Figure | None:
             values = bench.values(arm, AVERAGE, part)
             axes.plot(
                 values, [place - shift] * len(values), linestyle="none", marker=MARKERS[number], color=COLOURS[number],
-                markersize=5, label=PART_WORDS[part] if place == 0 else None,
+                markersize=5, label=words[part] if place == 0 else None,
             )  # fmt: skip
             if values:
                 axes.plot(
@@ -101,17 +116,15 @@ def _lines(
     """A line per run, in the colour and with the marker of its arm."""
     any_drawn = False
     for arm in arms:
-        number = MAIN.index(arm) if arm in MAIN else len(MAIN)
-        labelled = False
+        label: str | None = _label(bench, arm)
         for run in bench.arms[arm].values():
             points = curves(run)
             if points:
                 any_drawn = True
                 axes.plot(
-                    *zip(*points, strict=True), color=COLOURS[number], marker=MARKERS[number], markersize=4, linewidth=1.2,
-                    alpha=0.85, label=None if labelled else _label(bench, arm),
-                )  # fmt: skip
-                labelled = True
+                    *zip(*points, strict=True), markersize=4, linewidth=1.2, alpha=0.85, label=label, **_look(arm, arms)
+                )
+                label = None
     axes.set_xlabel(x)
     axes.set_ylabel(y)
     axes.yaxis.grid(True, color="#dddddd", linewidth=0.8)
@@ -179,7 +192,7 @@ def difficulty(bench: Bench) -> Figure | None:
     axes.set_ylabel("accuracy on questions about the defect, %")
     axes.yaxis.grid(True, color="#dddddd", linewidth=0.8)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, fontsize=9)
+    _legend(figure, axes)
     return figure if drawn else None
 
 
@@ -190,13 +203,12 @@ def price(bench: Bench) -> Figure | None:
         return None
     figure = Figure(figsize=(6.4, 4.2), layout="constrained", dpi=110)
     axes = figure.add_subplot()
-    for number, arm in enumerate(arms):
+    for arm in arms:
         own = [
             (sum(run["minutes"].values()), run["parts"]["all"][AVERAGE] - base[0]) for run in bench.arms[arm].values()
         ]
         axes.plot(
-            *zip(*own, strict=True), linestyle="none", marker=MARKERS[number % len(MARKERS)],
-            color=COLOURS[number % len(COLOURS)], fillstyle="full" if number < len(MARKERS) else "none", label=_label(bench, arm),
+            *zip(*own, strict=True), linestyle="none", label=_label(bench, arm), **_look(arm, arms),
         )  # fmt: skip
     axes.axhline(0, color="#999999", linewidth=0.8)
     axes.set_xlim(left=0)

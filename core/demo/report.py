@@ -192,16 +192,17 @@ def _about(bench: Bench) -> str:
     main = next((bench.arms[arm] for arm in ("emit", BASE, *bench.arms) if arm in bench.arms), {})
     first = next(iter(main.values()))
     seeds = sorted({seed for arm, found in bench.arms.items() for seed in found if arm not in ABOUT and arm != BASE})
+    trained = f" (seeds {', '.join(map(str, seeds))})" if seeds else ""
     lines = [
-        f"{first['questions']} test questions; {len(runs)} runs" + (f", seeds {', '.join(map(str, seeds))}" if seeds else ""),
+        f"{first['questions']} test questions, {len(runs)} runs{trained}",
         f"preset {first['preset']}" if first.get("preset") else "",
-        f"protocol: {first['protocol']}", "; ".join(machines), dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}",
+        f"protocol: {first['protocol']}", *machines, dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}",
     ]  # fmt: skip
     notes = sorted({label for run in runs for label in run.get("labels", [])})
     others = {run["protocol"]: arm for arm, found in bench.arms.items() for run in found.values()
               if run["protocol"] != first["protocol"] and arm not in ABOUT}  # fmt: skip
     notes += [f"{arm} is judged under another protocol ({protocol})" for protocol, arm in others.items()]
-    return ". ".join([*filter(None, lines)]) + "." + "".join(f" Note: {note}." for note in notes)
+    return "; ".join(filter(None, lines)) + "." + "".join(f" Note: {note}." for note in notes)
 
 
 def _machine(machine: Mapping[str, Any]) -> str:
@@ -220,7 +221,7 @@ def _task_table(bench: Bench) -> str:
         ]
         for arm, seeds in bench.arms.items()
     ]
-    legend = "Accuracy in percent, mean ± standard deviation over the runs; runs with different seeds."
+    legend = "Accuracy in percent, mean ± standard deviation over the runs, each with its own seed."
     return f"{legend}\n\n" + _table(["", "runs", *(SHORT[task] for task in tasks), "average"], rows)
 
 
