@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.utils import get_upload_folder
 
 from core.errors import UserError
 from core.runs import RunFolder
@@ -85,10 +87,10 @@ def inspect(services: Services) -> list[Callable[..., Any]]:
         from studio.inspection import inspect_pictures as judge
         from studio.pages.inspect_page import read_pictures
 
+        (queries, bad), (normals, _) = (read_pictures(_uploaded(files)) for files in (pictures, references))
         source = next((source for source in sources(services) if source.id == model and source.model), None)
         if source is None or source.model is None:
             raise UserError("There is no such model: choose an id of `models`.")
-        (queries, bad), (normals, _) = (read_pictures([f["path"] for f in files]) for files in (pictures, references))
         if bad or not queries:
             raise UserError(f"No pictures: {', '.join(bad)}." if bad else "Give at least one picture.")
         wish = Wish(kinds=tuple(kinds), threshold=threshold)
@@ -96,6 +98,15 @@ def inspect(services: Services) -> list[Callable[..., Any]]:
         return [verdict.row() for verdict in judge(loaded, queries, [picture for _, picture in normals], wish)]
 
     return [inspect_pictures]
+
+
+def _uploaded(files: list[gr.FileData]) -> list[str]:
+    """The paths of uploaded files; a path of the server's own is refused."""
+    folder = Path(get_upload_folder()).resolve()
+    paths = [Path(file["path"]).resolve() for file in files]
+    if not all(folder in path.parents for path in paths):
+        raise UserError("Pictures must be uploaded: wrap their paths in gradio_client.handle_file.")
+    return [str(path) for path in paths]
 
 
 def _find(services: Services, run: str) -> RunFolder:
