@@ -1,7 +1,8 @@
-"""Dense targets for the tiny vision tower: what part lies under every patch, and what colours the patch holds.
+"""Dense targets for the tiny vision tower: which part lies under every patch, its colours, its fine detail, its place.
 
 A label for each of the 196 patches of a picture teaches a small tower in minutes what single answer letters do not teach
-in a quarter of an hour. Colours keep what the part names would throw away, and what a comparison with a reference needs.
+in a quarter of an hour. Colours and detail keep what the part names would throw away and what a comparison with a
+reference needs; the place keeps "where" readable.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from itertools import accumulate
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from core.synthesis.factory import PRODUCTS
@@ -19,6 +21,10 @@ CLASSES = 1 + sum(len(p.parts) for p in PRODUCTS.values())
 COLOURS = 2  # a patch's colours are averaged over COLOURS x COLOURS fields
 
 
+DETAIL = 8  # a patch's brightness around its mean, in DETAIL x DETAIL fields
+_LOUDER = 4.0  # detail is faint beside colour: a scratch moves few pixels a little
+
+
 class DenseHeads(nn.Module):
     """Linear readouts of patch features [N, patches, D]; thrown away after pretraining."""
 
@@ -26,13 +32,24 @@ class DenseHeads(nn.Module):
         super().__init__()
         self.part = nn.Linear(width, CLASSES)
         self.colour = nn.Linear(width, 3 * COLOURS * COLOURS)
+        self.detail = nn.Linear(width, DETAIL * DETAIL)
+        self.place = nn.Linear(width, 2)
 
-    def loss(self, features: Tensor, parts: Tensor, colours: Tensor) -> tuple[Tensor, Tensor]:
-        """(loss, share of patches whose part is read off rightly)."""
+    def loss(self, features: Tensor, parts: Tensor, pixels: Tensor, grid: int) -> tuple[Tensor, Tensor]:
+        """(loss, share of patches whose part is read off rightly).
+
+        Args:
+            parts: int64 [N, grid * grid], see `part_targets`.
+            pixels: what the tower saw, [N, 3, h, w].
+        """
         logits = self.part(features)
-        part = nn.functional.cross_entropy(logits.flatten(0, 1), parts.flatten())
-        colour = nn.functional.smooth_l1_loss(self.colour(features), colours)
-        return part + colour, (logits.argmax(-1) == parts).float().mean()
+        near = nn.functional.smooth_l1_loss
+        loss = nn.functional.cross_entropy(logits.flatten(0, 1), parts.flatten())
+        loss = loss + near(self.colour(features), fields(pixels, grid, COLOURS))
+        grey = fields(pixels.mean(1, keepdim=True), grid, DETAIL)
+        loss = loss + near(self.detail(features), _LOUDER * (grey - grey.mean(-1, keepdim=True)))
+        loss = loss + near(self.place(features), places(grid).to(features.device).expand(len(features), -1, -1))
+        return loss, (logits.argmax(-1) == parts).float().mean()
 
 
 def part_targets(parts: np.ndarray, product: str, grid: int) -> np.ndarray:
@@ -46,9 +63,15 @@ def part_targets(parts: np.ndarray, product: str, grid: int) -> np.ndarray:
     return np.where(winner > 0, winner + _STARTS[product], 0).astype(np.int64)
 
 
-def colour_targets(pixels: Tensor, grid: int) -> Tensor:
-    """Mean colours of each patch's fields from pixel values [N, 3, h, w]: [N, grid * grid, 3 * COLOURS^2]."""
-    fields = nn.functional.adaptive_avg_pool2d(pixels, grid * COLOURS)
-    count = len(fields)
-    fields = fields.reshape(count, 3, grid, COLOURS, grid, COLOURS).permute(0, 2, 4, 1, 3, 5)
-    return fields.reshape(count, grid * grid, -1)
+def fields(pixels: Tensor, grid: int, count: int) -> Tensor:
+    """Mean of each patch's count x count fields: [N, C, h, w] -> [N, grid * grid, C * count^2]."""
+    means = nn.functional.adaptive_avg_pool2d(pixels, grid * count)
+    number, channels = means.shape[:2]
+    means = means.reshape(number, channels, grid, count, grid, count).permute(0, 2, 4, 1, 3, 5)
+    return means.reshape(number, grid * grid, -1)
+
+
+def places(grid: int) -> Tensor:
+    """Row and column of each patch, from -1 to 1: [grid * grid, 2]."""
+    line = torch.linspace(-1, 1, grid)
+    return torch.stack(torch.meshgrid(line, line, indexing="ij"), dim=-1).reshape(grid * grid, 2)

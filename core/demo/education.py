@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+STAGES = ("seeing", "reading", "answering")
 
 
 @dataclass(frozen=True)
@@ -10,26 +13,40 @@ class Education:
     """Settings of the pretraining.
 
     Attributes:
-        seeing, answering: optimizer steps of the two stages.
+        seeing, reading, answering: optimizer steps of the stages.
         pictures: size of the pool.
-        batch_seeing: pictures a step; batch_answering: chats a step.
-        turns: questions in a chat.
-        rate: peak learning rate; warm-up over the first 50 steps of each stage, then half a cosine to a tenth.
+        batch_seeing: pictures a step; batch_tokens: tokens of a reading step; batch_answering: chats a step.
+        turns: questions in a chat about a picture.
+        rate: peak learning rate of each stage, after a warm-up of 50 steps.
         dense: weight of the dense targets while answering.
     """
 
-    seeing: int = 600
-    answering: int = 2400
+    seeing: int = 900
+    reading: int = 6000
+    answering: int = 1800
     pictures: int = 6000
     batch_seeing: int = 32
+    batch_tokens: int = 2000
     batch_answering: int = 16
     turns: int = 4
-    rate: float = 1e-3
+    rate: Mapping[str, float] = field(default_factory=lambda: {"seeing": 1.5e-3, "reading": 2e-3, "answering": 1e-3})
     dense: float = 0.5
     seed: int = 0
 
+    @property
+    def steps(self) -> int:
+        return self.seeing + self.reading + self.answering
+
+    def stage(self, step: int) -> tuple[str, int]:
+        """The stage a step belongs to, and the steps of it done before."""
+        for name in STAGES:
+            if step < getattr(self, name):
+                return name, step
+            step -= getattr(self, name)
+        raise ValueError("the education is over")
+
 
 PRESETS = {
-    "quick": Education(seeing=200, answering=400, pictures=2000, batch_answering=8),
+    "quick": Education(seeing=150, reading=300, answering=150, pictures=1000),
     "full": Education(),
 }

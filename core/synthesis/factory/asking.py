@@ -21,6 +21,11 @@ _ALIKE = (
     {"thread", "foreign object"}, {"misprint", "stain", "discolouration"}, {"misplaced part", "missing part"},
 )  # fmt: skip
 
+QUESTIONS = {
+    Task.DEFECT_DESCRIPTION: "There is a defect in the query picture. Which statement describes how it looks?",
+    Task.DEFECT_ANALYSIS: "There is a defect in the query picture. What does it mean for the product?",
+}
+
 
 def letters(rng: random.Random, count: int) -> Callable[[], int]:
     """Deals places 0..count-1 so that each comes up equally often."""
@@ -63,17 +68,13 @@ class Asker:
     def _of_texts(
         self, task: Task, product: Product, texts: Mapping[str, str], defect: str, rng: random.Random
     ) -> Question:
-        near = [texts[kind] for kind in texts if kind != defect and not _alike(kind, defect)]
+        near = [texts[kind] for kind in texts if kind != defect and not alike(kind, defect)]
         rng.shuffle(near)
         if len(near) < 3:
             others = [p for p in PRODUCTS.values() if p.name != product.name]
             field = "looks" if task is Task.DEFECT_DESCRIPTION else "effects"
-            near += [getattr(p, field)[k] for p in others for k in p.defects if k != defect and not _alike(k, defect)]
-        text = {
-            Task.DEFECT_DESCRIPTION: "There is a defect in the query picture. Which statement describes how it looks?",
-            Task.DEFECT_ANALYSIS: "There is a defect in the query picture. What does it mean for the product?",
-        }[task]
-        return self._question(task, text, texts[defect], near[:3], rng)
+            near += [getattr(p, field)[k] for p in others for k in p.defects if k != defect and not alike(k, defect)]
+        return self._question(task, QUESTIONS[task], texts[defect], near[:3], rng)
 
     def _question(self, task: Task, text: str, right: str, wrong: Sequence[str], rng: random.Random) -> Question:
         options = list(wrong[:3])
@@ -83,5 +84,6 @@ class Asker:
         return Question(text, dict(zip("ABCD", options, strict=True)), "ABCD"[place], task.value)
 
 
-def _alike(one: str, other: str) -> bool:
+def alike(one: str, other: str) -> bool:
+    """Two defects whose statements may be taken for each other's."""
     return any(one in group and other in group for group in _ALIKE)

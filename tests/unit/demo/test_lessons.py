@@ -1,14 +1,13 @@
-"""The base is taught products, never defects, and a lesson's right letter always names the right option."""
+"""The base is shown products, never defects, and a lesson's right letter always names the right option."""
 
 from __future__ import annotations
 
 import random
 import re
-from itertools import islice
 
 import pytest
 
-from core.demo.lessons import Asked, lessons, reading_lesson, turn
+from core.demo.lessons import PICTURE, Asked, seeing_lesson, turn
 from core.synthesis.factory import DEFECTS, PRODUCTS, render
 
 
@@ -32,28 +31,24 @@ def test_a_thinking_reply_states_the_fact_and_then_the_letter() -> None:
     assert re.fullmatch(r"<think>Right</think><answer>[AB]</answer>", reply)
 
 
-def test_a_text_answers_its_own_questions() -> None:
-    for seed in range(50):
-        lesson = reading_lesson(random.Random(seed), turns=4)
-        told = lesson.asked[0][0]["text"].lower()
-        for parts, reply in zip(lesson.asked, lesson.replies, strict=True):
-            letter = re.search(r"([ABCD])(</answer>)?$", reply).group(1)
-            option = re.search(rf"^{letter}\. (.+)$", parts[-1]["text"], re.M).group(1)
-            assert option.lower() in told or "where" in parts[-1]["text"].lower()
+def test_every_picture_has_its_place(metas: list[dict]) -> None:
+    shown = [seeing_lesson(metas, random.Random(seed), turns=3) for seed in range(40)]
+    for passage in shown:
+        text = "".join(part.text for part in passage.parts)
+        assert text.count(PICTURE) == len(passage.pictures)
+        assert len({index // 2 for index in passage.pictures}) == 1, "a reference is of the same lot"
+    assert {len(passage.pictures) for passage in shown} == {1, 2}
 
 
-def test_no_lesson_names_a_defect(metas: list[dict]) -> None:
+def test_no_lesson_about_a_picture_names_a_defect(metas: list[dict]) -> None:
     # "hole" and "thread" are also names of normal parts (a mounting hole, a warp thread).
     names = {word for name in DEFECTS for word in name.split()} - {"hole", "thread", "part", "object", "edge"}
-    for lesson in islice(lessons(metas, 0, reading=0.3, turns=4), 200):
-        asked = " ".join(part.get("text", "") for parts in lesson.asked for part in parts)
-        # The system prompt and the knowledge of a normal product may say that a surface is free of them.
-        asked = re.sub(r"What is known about this product:\n.*\n", "", asked)
-        words = set(re.findall(r"[a-z]+", f"{asked} {' '.join(lesson.replies)}".lower()))
+    for seed in range(200):
+        text = "".join(part.text for part in seeing_lesson(metas, random.Random(seed), turns=4).parts)
+        words = set(re.findall(r"[a-z]+", text.lower()))
         assert not words & names, words & names
 
 
-def test_the_same_seed_gives_the_same_lessons(metas: list[dict]) -> None:
-    first, second = (list(islice(lessons(metas, 3, reading=0.3, turns=3), 20)) for _ in range(2))
-    assert first == second
-    assert first != list(islice(lessons(metas, 4, reading=0.3, turns=3), 20))
+def test_the_same_seed_gives_the_same_lesson(metas: list[dict]) -> None:
+    first, second, other = (seeing_lesson(metas, random.Random(seed), turns=3) for seed in (3, 3, 4))
+    assert first == second != other

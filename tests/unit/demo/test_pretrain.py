@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +11,18 @@ import torch
 
 from core.demo.dense import CLASSES, part_targets
 from core.demo.education import Education
+from core.demo.lessons import PICTURE, Passage, seeing_lesson
 from core.demo.pool import Pool, load_pool
 from core.demo.pretrain import Pretraining
 from core.errors import UserError
+from core.mmad.prompts import SYSTEM
 from core.synthesis.factory import PRODUCTS
 
 TINY: dict[str, Any] = {"image_size": 48, "patch_size": 8, "vision_width": 32, "vision_layers": 4, "vision_heads": 2,
                         "width": 32, "layers": 1, "heads": 2, "key_value_heads": 2}  # fmt: skip
-EDUCATION = Education(seeing=3, answering=3, pictures=20, batch_seeing=4, batch_answering=2, turns=2)
+EDUCATION = Education(
+    seeing=2, reading=2, answering=4, pictures=20, batch_seeing=4, batch_tokens=300, batch_answering=2, turns=2
+)
 
 
 @pytest.fixture(scope="module")
@@ -34,17 +39,32 @@ def test_part_targets_take_the_part_that_covers_most_of_a_patch(pool: Pool) -> N
 
 
 def test_only_replies_are_learned(pool: Pool, tmp_path: Path) -> None:
-    from core.demo.lessons import reading_lesson
-
     pupil = Pretraining(tmp_path, EDUCATION, **TINY)
-    import random
+    passage = seeing_lesson(pool.metas, random.Random(1), turns=2)
+    ids, labels = pupil._row(passage)
+    decode = pupil.processor.tokenizer.decode
+    learned = decode([label for label in labels if label != -100])
+    assert learned == decode(pupil._ids("".join(part.text for part in passage.parts if part.learned)))
+    pictures = [token for token in ids if token == pupil.model.config.image_token_id]
+    assert len(pictures) == len(passage.pictures) * pupil.processor.image_seq_length
 
-    lesson = reading_lesson(random.Random(1), turns=2)
-    ids, labels = pupil._row(lesson)
-    learned = pupil.processor.tokenizer.decode([label for label in labels if label != -100])
-    assert learned == "".join(f"{reply}<|im_end|>" for reply in lesson.replies)
-    whole = pupil.processor.apply_chat_template(lesson.messages(), tokenize=False)
-    assert pupil.processor.tokenizer.decode(ids) == whole
+
+def test_a_row_is_what_the_chat_template_writes(pool: Pool, tmp_path: Path) -> None:
+    """What the base is taught in has to be what it is asked in."""
+    pupil = Pretraining(tmp_path, EDUCATION, **TINY)
+    system, asked, reply, _ = seeing_lesson(pool.metas, random.Random(2), turns=1).parts[:4]
+    said = asked.text.removeprefix("<|im_start|>user\n").split("<|im_end|>")[0].split(PICTURE)
+    content: list[dict[str, str]] = []
+    for text in said:
+        content += [{"type": "text", "text": text}, {"type": "image"}]
+    messages = [
+        {"role": "system", "content": [{"type": "text", "text": SYSTEM}]},
+        {"role": "user", "content": content[:-1]},
+    ]
+    picture = torch.zeros(48, 48, 3, dtype=torch.uint8).numpy()
+    text = pupil.processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+    expected = pupil.processor(images=[[picture] * (len(said) - 1)], text=[text])["input_ids"][0]
+    assert pupil._row(Passage((system, asked)))[0] == list(expected)
 
 
 def test_a_killed_pretraining_continues_as_if_nothing_had_happened(pool: Pool, tmp_path: Path) -> None:
@@ -84,7 +104,7 @@ def test_another_education_is_refused(pool: Pool, tmp_path: Path) -> None:
     pupil = Pretraining(tmp_path, EDUCATION, **TINY)
     pupil.checkpoint()
     with pytest.raises(UserError, match="another pretraining"):
-        Pretraining(tmp_path, replace(EDUCATION, seeing=4), **TINY).resume()
+        Pretraining(tmp_path, replace(EDUCATION, seeing=5), **TINY).resume()
 
 
 def test_the_checkpoint_is_small_and_loads(pool: Pool, tmp_path: Path) -> None:

@@ -1,0 +1,75 @@
+"""Every level of the reading curriculum can be answered from its own text, and gives nothing away beside."""
+
+from __future__ import annotations
+
+import random
+import re
+
+import pytest
+
+from core.demo.lessons import Passage
+from core.demo.reading import LEVELS, lists, mirror, options, passage, report, sentences, vocabulary
+from core.model.tiny import build_tokenizer
+
+
+def text_of(passage: Passage) -> str:
+    return "".join(part.text for part in passage.parts)
+
+
+@pytest.mark.parametrize("level", range(len(LEVELS)), ids=[level.name for level in LEVELS])
+def test_a_level_teaches_something_and_shows_no_picture(level: int) -> None:
+    for seed in range(30):
+        made = passage(level, random.Random(seed))
+        assert not made.pictures
+        assert any(part.learned for part in made.parts) and not made.parts[0].learned
+        assert made == passage(level, random.Random(seed))
+
+
+def test_a_mirror_is_the_line_backwards() -> None:
+    line, back = (part.text.split() for part in mirror(random.Random(0)).parts)
+    assert back == line[::-1]
+
+
+@pytest.mark.parametrize("write", [lists, options], ids=["lists", "options"])
+def test_the_letter_is_the_one_before_the_words(write) -> None:
+    for seed in range(50):
+        listed: dict[str, str] = {}
+        said = ""
+        for part in write(random.Random(seed)).parts:
+            found = re.findall(r"^(?:<.*)?([A-D])\. (.+)$", part.text, re.M)
+            if found:
+                listed = {words: letter for letter, words in found}
+            elif part.learned and part.text.strip() in "ABCD":
+                assert listed[said] == part.text.strip()
+            elif part.text.strip() and not part.text.startswith("</answer"):
+                said = part.text.split("</think>")[0] if part.text != "<think>" else said
+
+
+def test_the_options_of_a_list_are_equally_long() -> None:
+    for seed in range(50):
+        first = lists(random.Random(seed)).parts[0].text.splitlines()
+        assert len({len(line.split()) for line in first}) == 1
+
+
+def test_a_text_answers_its_own_questions() -> None:
+    for seed in range(50):
+        for asked in re.findall(r"in words: (.+)\n(?:([A-D]\. .+)\n)+", text_of(sentences(random.Random(seed)))):
+            assert asked[0]
+    letters = []
+    for seed in range(300):
+        parts = report(random.Random(seed)).parts
+        for before, reply in zip(parts, parts[1:], strict=False):
+            if reply.learned and "Is there a defect" in before.text:
+                letter = re.search(r"([ABCD])(</answer>)?<\|im_end\|>$", reply.text).group(1)
+                said = re.search(rf"^{letter}\. (Yes|No)\.$", before.text, re.M).group(1)
+                told = text_of(report(random.Random(seed)))
+                assert (said == "No") == ("There is no defect." in told or "Nothing is wrong" in told)
+                letters.append(letter)
+    assert 0.35 < letters.count("A") / len(letters) < 0.65
+
+
+def test_every_word_of_a_report_is_one_token() -> None:
+    tokenizer = build_tokenizer(vocabulary())
+    for seed in range(60):
+        tokens = tokenizer.tokenize(text_of(report(random.Random(seed))))
+        assert not [token for token in tokens if token.startswith("##")], tokens
