@@ -23,7 +23,7 @@ class Education:
 
     seeing: int = 900
     reading: int = 6000
-    answering: int = 1800
+    answering: int = 1200
     pictures: int = 6000
     batch_seeing: int = 32
     batch_tokens: int = 2000
