@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 
 import gradio as gr
 
-from core.errors import UserError
+from core.errors import UserError, explain_os_error
 from studio.i18n import both, say, tr
 from studio.markup import meter, notice, view
 from studio.services import DEMO, Services, parameter
@@ -64,29 +64,39 @@ def on_load(handler: Callable[..., Any] | None, inputs: Any = None, outputs: Any
 def in_order(line: str) -> dict[str, Any]:
     """Options for handlers whose answers must come in the order of the clicks: those of one `line` never overlap.
 
-    For quick handlers only, because everybody stands in the same line.
+    Every click counts, and each finds the page's `gr.State` as the one before it left it. For quick handlers only,
+    because everybody stands in the same line.
     """
-    return {**PRIVATE, "concurrency_id": line, "concurrency_limit": 1}
+    return {**PRIVATE, "concurrency_id": line, "concurrency_limit": 1, "trigger_mode": "multiple"}
 
 
 def guarded(handler: Callable[..., Any]) -> Callable[..., Any]:
-    """A handler (or generator) whose `UserError` becomes a message on the page, without a traceback."""
+    """A handler (or generator) whose `UserError`, or a full disk, becomes a message on the page, without a traceback."""
     from functools import wraps
     from inspect import isgeneratorfunction
+
+    from sqlalchemy.exc import OperationalError
+
+    def told(error: Exception) -> gr.Error:
+        if isinstance(error, OSError):
+            error = explain_os_error(error, error.filename or "the workspace")
+        elif isinstance(error, OperationalError):
+            error = UserError(f"Nothing was saved ({error.orig}): make room on the workspace's disk and try again.")
+        return gr.Error(str(error), title="", print_exception=False)
 
     @wraps(handler)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         try:
             return handler(*args, **kwargs)
-        except UserError as error:
-            raise gr.Error(str(error), title="", print_exception=False) from error
+        except (UserError, OSError, OperationalError) as error:
+            raise told(error) from error
 
     @wraps(handler)
     def streamed(*args: Any, **kwargs: Any) -> Any:
         try:
             yield from handler(*args, **kwargs)
-        except UserError as error:
-            raise gr.Error(str(error), title="", print_exception=False) from error
+        except (UserError, OSError, OperationalError) as error:
+            raise told(error) from error
 
     return streamed if isgeneratorfunction(handler) else wrapped
 

@@ -13,7 +13,7 @@ import gradio as gr
 from core.errors import UserError
 from core.mmad import audit
 from studio import endpoints as api
-from studio.frame import PRIVATE, guarded, on_load
+from studio.frame import PRIVATE, guarded, in_order, on_load
 from studio.i18n import say, tr
 from studio.markup import meter, notice, picked, picker, view
 from studio.placement import PLACEMENTS, choose_placement
@@ -154,25 +154,29 @@ def build(services: Services) -> None:
         rows = [(str(kind), str(image), str(message)) for kind, image, message, *_ in job.result]
         return samples.findings(request, rows, here.bench.by_image), gr.Timer(active=False)
 
-    def on(event: Any, handler: Callable[..., Any], inputs: Any, outputs: Any = None, **options: Any) -> None:
-        event(guarded(handler), inputs, outputs or shown, **{**PRIVATE, **options})
+    def on(event: Any, handler: Callable[..., Any], inputs: Any, outputs: Any, **options: Any) -> None:
+        event(guarded(handler), inputs, outputs, **{**PRIVATE, **options})
+
+    def go(event: Any, handler: Callable[..., Any], *inputs: Any, **options: Any) -> None:
+        """A handler that shows another choice or sample."""
+        on(event, handler, [state, *inputs], shown, **{**in_order("browse"), **options})
 
     on_load(guarded(enter), None, shown)
-    on(facets.select, pick, [state])
-    on(words.input, search, [state, words, order], trigger_mode="always_last")
-    on(order.input, search, [state, words, order])
-    on(clear.click, unfilter, [state])
-    on(previous.click, turn(-1), [state])
-    on(following.click, turn(1), [state])
-    on(grid.select, open_sample, [state])
-    on(found.select, open_sample, [state])
-    on(one.back.click, back, [state])
-    on(one.previous.click, step_sample(-1), [state])
-    on(one.following.click, step_sample(1), [state])
-    on(one.report.click, flag, [state, one.reason])
-    on(one.unflag.click, unflag, [state])
+    go(facets.select, pick)
+    go(words.input, search, words, order, trigger_mode="always_last")
+    go(order.input, search, words, order)
+    go(clear.click, unfilter)
+    go(previous.click, turn(-1))
+    go(following.click, turn(1))
+    go(grid.select, open_sample)
+    go(found.select, open_sample)
+    go(one.back.click, back)
+    go(one.previous.click, step_sample(-1))
+    go(one.following.click, step_sample(1))
+    go(one.report.click, flag, one.reason, trigger_mode="once")
+    go(one.unflag.click, unflag, trigger_mode="once")
+    go(one.correct.click, correct, one.label, one.canvas, trigger_mode="once")
     on(one.correction.expand, canvas, [state], one.canvas)
-    on(one.correct.click, correct, [state, one.label, one.canvas])
     on(one.heat_button.click, heatmap, [state], [one.heat, one.heat_text, one.heat_button], show_progress="minimal")
     on(one.lie.input, lie, [state, one.lie], [one.heat, one.heat_text, one.heat_button], show_progress="minimal")
     on(check.click, start_audit, [state], [found, clock])

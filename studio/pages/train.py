@@ -88,11 +88,11 @@ def build(services: Services) -> None:
 
     options = in_order("train")  # a look at the run that was left must not cover the one chosen since
     on_load(enter, None, [*whole, *form.outputs])
-    rows.select(pick, None, whole, trigger_mode="always_last", **options)
+    rows.select(pick, None, whole, **options)
     new.click(open_form, None, whole, **options)
     detail.clone.click(clone, chosen, [*whole, *form.outputs], **options)
     form.started.change(show, form.started, whole, **options)
     following = [rows, room, seen, *detail.outputs]
-    clock.tick(tick, [chosen, detail.overlay, seen], following, trigger_mode="once", **options)
+    clock.tick(tick, [chosen, detail.overlay, seen], following, **{**options, "trigger_mode": "once"})
     detail.overlay.change(tick, [chosen, detail.overlay, seen], following, **options)
     detail.changed.change(show, chosen, whole, **options)

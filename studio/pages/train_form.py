@@ -117,7 +117,7 @@ def build_form(services: Services) -> Form:
         return run.id, markup.notice(say(request, key, name=name), "good")
 
     # In order: what a field said first must not come last.
-    options = {**in_order("form"), "trigger_mode": "always_last"}
+    options = in_order("form")
     chosen.input(from_preset, chosen, [*shown, switches, *inputs], **options)
     for component in (*inputs, switches):
         event = component.blur if isinstance(component, gr.Textbox | gr.Number) else component.input

@@ -125,6 +125,12 @@ def _until_ready(page: Any, go: Callable[..., Any]) -> Callable[..., Any]:
     return arrive
 
 
+def upload(field: Any, *paths: Path) -> None:
+    """Give files to a field and wait until the studio has them: a name is shown before that."""
+    with field.page.expect_response(lambda response: "/upload" in response.url and response.request.method == "POST"):
+        field.set_input_files([str(path) for path in paths])
+
+
 def _note(message: Any, errors: list[str]) -> None:
     if message.type == "error" and not any(word in message.text for word in KNOWN_NOISE):
         errors.append(f"console: {message.text}")

@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 
 import pytest
 from playwright.sync_api import expect
@@ -117,6 +118,64 @@ def test_leaving_a_changed_text_keeps_it_as_a_draft(studio, open_page):
     entry(page, "broken_tooth").click()
     expect(title(page)).to_have_text("broken tooth")
     assert latest(studio, "gear", "good").text == "Left without saving."
+
+
+def test_words_typed_while_the_next_text_is_on_its_way_are_not_overwritten(studio, open_page, monkeypatch):
+    """The field is held from the click to the answer; who clicks again meanwhile is not forgotten."""
+    from studio.pages import describe
+
+    class Slow(describe.Describing):
+        def show(self, *given, **more):
+            time.sleep(1.5)
+            return super().show(*given, **more)
+
+    page = open_page(at(studio, "washer", "good"))
+    monkeypatch.setattr(describe, "Describing", Slow)
+    old = field(page).input_value()
+    page.evaluate("document.querySelector('[data-pick=\"description|scratch\"]').click()")
+    page.locator("#describe-text textarea[readonly]").wait_for()
+    field(page).press_sequentially("lost?", timeout=5000)
+    expect(field(page)).to_have_value(old)  # nothing is taken that would be lost
+    page.evaluate("document.querySelector('[data-pick=\"description|dent\"]').click()")
+    expect(title(page)).to_have_text("dent")
+    assert ("drawn", "washer", "good") not in studio.services.workspace.texts.latest(studio.services.of(None).id)
+    field(page).fill("Typed as soon as it was there.")
+    page.wait_for_timeout(2000)
+    expect(field(page)).to_have_value("Typed as soon as it was there.")
+
+
+def test_taking_a_suggestion_or_a_former_text_keeps_what_was_typed(studio, open_page):
+    page = open_page(at(studio, "gear", "good"))
+    field(page).fill("Half a thought.")
+    page.get_by_role("button", name="Use this text").click()
+    expect(field(page)).not_to_have_value("Half a thought.")
+    expect(page.locator("#describe-history li")).to_have_count(1)
+    assert latest(studio, "gear", "good").text == "Half a thought."
+
+
+def test_a_full_disk_is_said_and_loses_no_word(studio, open_page):
+    from sqlalchemy import event
+
+    def full(connection, _record, _proxy):
+        connection.execute("PRAGMA max_page_count = 1")  # SQLite keeps what is there and takes no page more
+
+    words = "No room for these words. " * 4000
+    engine = studio.services.workspace.texts._engine
+    page = open_page(at(studio, "gear", "good"), errors_expected=True)
+    event.listen(engine, "checkout", full)
+    try:
+        field(page).fill(words)
+        page.get_by_role("button", name="Approve").click()
+        expect(page.locator(".toast-body")).to_contain_text("disk is full")
+        expect(field(page)).to_have_value(words)
+        page.reload()
+        expect(field(page)).to_have_value(words)
+    finally:
+        event.remove(engine, "checkout", full)
+        event.listen(engine, "checkout", lambda c, *_: c.execute("PRAGMA max_page_count = 1073741823"))
+    page.get_by_role("button", name="Approve").click()
+    expect(title(page)).not_to_have_text("good")
+    assert latest(studio, "gear", "good").text.strip() == words.strip()
 
 
 def test_words_of_a_closed_tab_are_put_back(studio, open_page):

@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 
 from core.mmad import read_mmad
 from tests.ui.benchmark import write_benchmark
-from tests.ui.conftest import serving
+from tests.ui.conftest import serving, upload
 
 ANSWER = 120_000  # the first verdict loads torch and the model
 
@@ -27,7 +27,7 @@ def inspecting(tmp_path_factory):
 
 
 def give(page, name: str, *paths: Path) -> None:
-    page.locator(f"#{name} input[type=file]").first.set_input_files([str(path) for path in paths])
+    upload(page.locator(f"#{name} input[type=file]").first, *paths)
 
 
 def washer(running) -> Path:
@@ -73,7 +73,6 @@ def test_no_picture_and_no_image_are_explained(inspecting, open_page, tmp_path):
     broken = tmp_path / "broken <b>.png"
     broken.write_bytes(b"this is no picture")
     give(page, "pictures-in", broken)
-    page.wait_for_timeout(1500)
     page.click("#inspect-go")
     expect(page.get_by_text("could not be opened")).to_be_visible()
 

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.ui.benchmark import draw
-from tests.ui.conftest import serving
+from tests.ui.conftest import serving, upload
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def test_a_zip_works_too(studio, open_page, pictures, tmp_path):
         for path in pictures.rglob("*.png"):
             file.write(path, path.relative_to(pictures))
     page = open_page(f"{studio.url}/product")
-    page.locator("#product-zip input[type=file]").set_input_files(archive)
+    upload(page.locator("#product-zip input[type=file]"), archive)
     expect(page.locator("#product-zip")).to_contain_text("line.zip")
     page.get_by_role("button", name="Look inside").click()
     expect(page.get_by_label("Name of the product")).to_have_value("line")
@@ -92,7 +92,7 @@ def test_uploads_that_cannot_be_used_are_explained(studio, open_page, tmp_path, 
             for inner, data in content.items():
                 file.writestr(inner, data)
     page = open_page(f"{studio.url}/product", errors_expected=True)
-    page.locator("#product-zip input[type=file]").set_input_files(archive)
+    upload(page.locator("#product-zip input[type=file]"), archive)
     expect(page.locator("#product-zip")).to_contain_text(name.split(".")[0])
     page.get_by_role("button", name="Look inside").click()
     expect(page.locator(".toast-body")).to_contain_text(said)

@@ -20,8 +20,9 @@ def training(drawn: Path, tmp_path_factory):
     """A studio whose workers are small and quick, with one finished run."""
 
     def prepare(services):
-        services.queue._start = lambda run: start_pretend(run, 0.15)
-        services.queue._resume = lambda run: resume_pretend(run, 0.15)
+        # A second a step: no run ends by itself before a slow browser has looked at it.
+        services.queue._start = lambda run: start_pretend(run, 1)
+        services.queue._resume = lambda run: resume_pretend(run, 1)
         pretend_run(services.runs_dir, read_mmad(drawn), name="first try")
         services.queue.watch()
 
@@ -71,7 +72,7 @@ def test_a_second_run_waits_and_the_app_may_restart_meanwhile(training, open_pag
 
 def test_a_failed_run_explains_itself(training, open_page):
     run = training.services.queue.add({"name": "this fails", "preset": "smoke"})
-    for _ in range(100):
+    for _ in range(600):
         if run.state().is_over:
             break
         time.sleep(0.1)
@@ -93,6 +94,26 @@ def test_impossible_settings_are_named_and_cannot_be_started(training, open_page
     size.fill("8")
     size.blur()
     expect(page.locator("#start-run")).to_be_enabled()
+
+
+def test_an_answer_that_comes_late_overwrites_nothing(training, open_page, monkeypatch):
+    from studio.pages import train_form
+
+    choices = train_form.data_choices
+    monkeypatch.setattr(train_form, "data_choices", lambda *given: (time.sleep(1.5), choices(*given))[1])
+    page = open_page(f"{training.url}/train?run=new")
+    page.get_by_text("All settings").click()
+    size = page.locator("#field-grpo-group_size input")
+    size.fill("1")
+    size.blur()
+    page.get_by_label("Smoke · 3 min on a CPU").check()  # without waiting: the last thing said counts
+    expect(page.locator("#run-yaml")).to_contain_text("preset: smoke")
+    size.fill("1")
+    size.blur()
+    expect(page.locator("#run-note")).to_contain_text("group_size must be at least 2")
+    page.wait_for_timeout(2500)  # a late answer would be here by now
+    expect(page.locator("#run-note")).to_contain_text("group_size must be at least 2")
+    expect(size).to_have_value("1")
 
 
 def test_switching_a_part_off_shows_in_the_yaml(training, open_page):
