@@ -17,6 +17,7 @@ import sys
 from pathlib import Path
 
 from core.errors import UserError, command
+from core.training.config import RunConfig
 from core.training.stopping import StopRequested, stopper
 
 
@@ -29,16 +30,12 @@ def main() -> None:
     parser.add_argument("run", metavar="RUN_DIR", type=Path, help="folder with config.yaml")
     parser.add_argument("--estimate", action="store_true", help="only print the memory it is going to need")
     options = parser.parse_args()
-    from core.training.config import RunConfig
-
     folder = options.run
     if not (folder / "config.yaml").is_file():
         raise UserError(f"{folder} has no config.yaml: give a run folder (core.runs.create_run makes one).")
     config = RunConfig.load(folder / "config.yaml")
     if options.estimate:
-        from core.training.memory import estimate
-
-        print(estimate(config))
+        print(memory_needed(config))
         return
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("OMP_NUM_THREADS", str(config.threads or os.cpu_count() or 1))
@@ -49,6 +46,8 @@ def main() -> None:
         print(f"{folder} is finished already.")
         return
     journal = claim(config, folder)
+    if journal:
+        print(memory_needed(config), flush=True)
     try:
         from core.training.worker import run
 
@@ -60,6 +59,18 @@ def main() -> None:
     if journal:
         print(done.state().message, flush=True)
     leave_together()
+
+
+def memory_needed(config: RunConfig) -> str:
+    """What a person should know before hours of work: the estimate of `core.training.memory`."""
+    from core.training.memory import estimate
+
+    found = estimate(config)
+    if found is None:
+        return (
+            f"How much memory this needs is not known: {config.base} is neither a folder here nor a listed checkpoint."
+        )
+    return f"Memory it is going to need:\n{found}"
 
 
 def leave_together() -> None:

@@ -16,13 +16,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from core.errors import UserError
+from core.files import write_atomic
 
 WEIGHTS = "trained.safetensors"
+BEST = "best.safetensors"
 _STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 
 
@@ -33,9 +35,21 @@ def trained_state(model: nn.Module) -> dict[str, Tensor]:
     return state
 
 
-def save_trained(model: nn.Module, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    save_file({name: value.cpu().contiguous() for name, value in trained_state(model).items()}, path)
+def save_trained(model: nn.Module, path: Path, facts: dict[str, Any] | None = None) -> None:
+    """Write the state, in one step, with `facts` about it."""
+    state = {name: value.cpu().contiguous() for name, value in trained_state(model).items()}
+    metadata = {name: str(value) for name, value in (facts or {}).items()}
+    write_atomic(path, lambda temporary: save_file(state, temporary, metadata=metadata))
+
+
+def best_of(folder: Path) -> tuple[int, float] | None:
+    """(step, share of right answers) of a stage's best state; None while there is none that can be read."""
+    try:
+        with safe_open(folder / BEST, "pt") as file:
+            facts = file.metadata()
+        return int(facts["step"]), float(facts["accuracy"])
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError):
+        return None
 
 
 def load_trained(model: nn.Module, path: Path, *, partly: bool = False) -> None:
@@ -64,6 +78,13 @@ def load_trained(model: nn.Module, path: Path, *, partly: bool = False) -> None:
     with torch.no_grad():
         for name, value in saved.items():
             own[name].copy_(value)
+
+
+def cast_weights(folder: Path, dtype: torch.dtype) -> None:
+    """Round all floating-point weights in a saved model's folder to `dtype`."""
+    for path in folder.glob("*.safetensors"):
+        weights = {name: v.to(dtype) if v.is_floating_point() else v for name, v in load_file(path).items()}
+        save_file(weights, path, metadata={"format": "pt"})
 
 
 def checkpoints(folder: Path) -> list[Path]:
@@ -161,7 +182,8 @@ class ExactCheckpoints:
             return
         main = self.args.should_save  # type: ignore[attr-defined]
         if main:
-            self.make_room(folder)
+            # Weights, and two moments for each of them in 32 bits.
+            self.make_room(folder, 12)
         # Written aside and renamed: a kill in between leaves no half checkpoint.
         staging = folder / ".saving"
         if main:
@@ -180,16 +202,28 @@ class ExactCheckpoints:
             for old in checkpoints(folder)[self.keep :]:
                 shutil.rmtree(old, ignore_errors=True)
 
-    def make_room(self, folder: Path) -> None:
-        """Keep the run folder below its cap: older sample completions go first.
+    def save_best(self, accuracy: float) -> None:
+        """Keep the state as it is now as the stage's best, if no earlier one was better; the last stays beside it.
+
+        The file says how good it is, so that a resumed run goes on from what is there.
+        """
+        folder = Path(self.args.output_dir)  # type: ignore[attr-defined]
+        best = best_of(folder)
+        if self.args.should_save and not self._sharded and (best is None or accuracy >= best[1]):  # type: ignore[attr-defined]
+            self.make_room(folder, 4)
+            facts = {"step": self.state.global_step, "accuracy": accuracy}  # type: ignore[attr-defined]
+            save_trained(self.model, folder / BEST, facts)  # type: ignore[attr-defined]
+
+    def make_room(self, folder: Path, width: int) -> None:
+        """Keep the run folder below its cap when `width` bytes are going to be written for each learning value: older sample
+        completions go first.
 
         Raises:
             UserError: it does not fit, or the disk is full; earlier checkpoints stay.
         """
-        # Weights, and two moments for each of them in 32 bits.
         model: Any = self.model  # type: ignore[attr-defined]
         values = sum(value.numel() for value in trained_state(model).values())
-        needed = 12 * values + 2**20
+        needed = width * values + 2**20
         free = shutil.disk_usage(folder).free
         if free < needed:
             raise UserError(

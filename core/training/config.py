@@ -129,6 +129,8 @@ class Evaluation:
         every: optimizer steps between validations (0: none while training).
         questions: validation questions asked each time.
         patience: end the stage after so many validations without gain (0: never).
+        keep: what a stage hands on, and so what becomes `final/`: its "best" state by these validations (of equally good
+            ones the latest), or its "last". Without validations it is the last.
         final: the split asked after training, base against tuned ("" leaves it out).
         final_questions: at most so many (0: all).
         answering: "letters" compares the letters' likelihood, "generate" parses free text.
@@ -138,6 +140,7 @@ class Evaluation:
     every: int = 50
     questions: int = 64
     patience: int = 0
+    keep: Literal["best", "last"] = "best"
     final: str = "test"
     final_questions: int = 0
     answering: Literal["letters", "generate"] = "letters"
@@ -146,11 +149,16 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Saving:
-    """Checkpoints: one every `every` steps, the last `keep` of them, nothing beyond `disk_gb` for the run folder."""
+    """Checkpoints: one every `every` steps, the last `keep` of them, nothing beyond `disk_gb` for the run folder.
+
+    Attributes:
+        dtype: of the weights in `final/`; "auto" leaves them as they were trained. An adapter of 16 bits takes half the room.
+    """
 
     every: int = 25
     keep: int = 1
     disk_gb: float = 20.0
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
 
 
 @dataclass(frozen=True)

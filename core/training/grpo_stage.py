@@ -11,6 +11,7 @@ from datasets import Dataset
 from core.files import write_atomic
 from core.grpo.trainer import DifficultyAwareGRPOTrainer
 from core.training.checkpoints import ExactCheckpoints
+from core.training.pictures import Pictures
 from core.training.questions import Course
 
 FLUSH_STEPS = 10
@@ -21,8 +22,8 @@ class GRPOStage(ExactCheckpoints, DifficultyAwareGRPOTrainer):
     """The trainer with exact checkpoints."""
 
 
-def rows_of(course: Course) -> Dataset:
-    """The course as TRL's data set; prompts are built and pictures named when they are asked for."""
+def rows_of(course: Course, pictures: Pictures) -> Dataset:
+    """The course as TRL's data set; prompts are built and pictures opened when they are asked for."""
 
     def look_up(batch: dict[str, list[int]]) -> dict[str, list[Any]]:
         # The rows of a group are the same position: its prompt is built once.
@@ -31,7 +32,8 @@ def rows_of(course: Course) -> Dataset:
             if position not in known:
                 asked, prompt = course[position]
                 known[position] = {
-                    "prompt": prompt.messages, "images": course.paths(prompt), "solution": asked.question.answer,
+                    "prompt": prompt.messages, "images": [pictures.open(path) for path in course.paths(prompt)],
+                    "solution": asked.question.answer,
                     **asked.facts,
                 }  # fmt: skip
         rows = [known[position] for position in batch["position"]]

@@ -184,15 +184,22 @@ def estimate(config: RunConfig, *, prompt_tokens: int = PROMPT_TOKENS, tiles: in
             grpo.gradient_checkpointing,
             lora is not None,
         )
-        # The repeated prompt cache, and its copy with the responses behind it, are kept for the backward pass.
-        activations += 2 * cache * rows * (prompt_tokens + grpo.max_new_tokens) if shared else 0
+        # The prompts' cache and its copy with the responses behind it are kept for the backward pass; where responses are
+        # longer than their prompt it is repeated for each of them (`core.grpo.prefix`).
+        repeated = grpo.group_size * grpo.max_new_tokens > prompt_tokens
+        if shared:
+            activations += 2 * cache * ((rows if repeated else prompts) * prompt_tokens + rows * grpo.max_new_tokens)
+        copies = 1 if shared else grpo.group_size  # of a prompt's cache while its responses are sampled
         stages["grpo"] = {
             "weights": weights + wide * (adapters + (learning if lora else 0)),
             "reference": 0 if lora or not grpo.beta else width * learning,
             "gradients": wide * (learning + adapters),
             "optimizer": 2 * wide * (learning + adapters),
             # Generation and learning take turns.
-            "activations": max(activations, cache * groups * grpo.group_size * (prompt_tokens + grpo.max_new_tokens)),
+            "activations": max(
+                activations,
+                cache * groups * (copies * prompt_tokens + grpo.group_size * grpo.max_new_tokens),
+            ),
             "logits": 4 * 32768 * 3 * min(rows * grpo.max_new_tokens, 1024),
         }
     return Estimate(stages)

@@ -14,8 +14,8 @@ from torch import Tensor
 from transformers import Trainer, TrainingArguments
 
 from core.errors import UserError
-from core.pictures import open_image
 from core.training.checkpoints import ExactCheckpoints
+from core.training.pictures import keep_pictures
 from core.training.questions import Course
 
 
@@ -23,7 +23,8 @@ class Letters:
     """Collates positions of a course into a batch with `answers` [B, K], the last K tokens of every row."""
 
     def __init__(self, course: Course, processor: Any) -> None:
-        self.course, self.processor = course, processor
+        self.course = course
+        self.processor, self.pictures = keep_pictures(processor)
         end = processor.tokenizer.eos_token_id
         letters = {x: processor.tokenizer(x, add_special_tokens=False)["input_ids"] for x in "ABCD"}
         if {len(ids) for ids in letters.values()} != {1}:
@@ -37,7 +38,7 @@ class Letters:
             texts.append(
                 self.processor.apply_chat_template(prompt.messages, add_generation_prompt=True, tokenize=False)
             )
-            pictures.append([open_image(path) for path in self.course.paths(prompt)])
+            pictures.append([self.pictures.open(path) for path in self.course.paths(prompt)])
             answers.append(self.answers[asked.question.answer])
         batch = self.processor(text=texts, images=pictures, return_tensors="pt", padding=True)
         ends = torch.tensor(answers)

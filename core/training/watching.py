@@ -32,6 +32,7 @@ class Watcher(TrainerCallback):
     Args:
         journal: of the run; None on all processes but the first.
         validate: asks the validation questions and returns the share of right answers; None asks none.
+        judged: told that share, while the model still is what was asked.
         flush: writes tables that are still in memory; called before every checkpoint.
     """
 
@@ -43,11 +44,13 @@ class Watcher(TrainerCallback):
         evaluation: Evaluation,
         *,
         validate: Callable[[], float] | None = None,
+        judged: Callable[[float], None] | None = None,
         flush: Callable[[], None] | None = None,
     ) -> None:
         self.stage, self.journal, self.stopper, self.evaluation = stage, journal, stopper, evaluation
-        self.validate, self.flush = validate, flush
+        self.validate, self.judged, self.flush = validate, judged, flush
         self.best, self.without_gain = -1.0, 0
+        self.validated: set[int] = set()
         self.before: RandomState | None = None
         self.statistics: dict[str, torch.Tensor] = {}
         self.world = 1
@@ -56,6 +59,7 @@ class Watcher(TrainerCallback):
     def remembered(self, rows: list[dict[str, Any]]) -> None:
         for row in rows:
             if row.get("stage") == self.stage and row.get("val_accuracy") is not None:
+                self.validated.add(row["step"])
                 self._judge(row["val_accuracy"])
 
     def _judge(self, accuracy: float) -> bool:
@@ -69,6 +73,13 @@ class Watcher(TrainerCallback):
         self.world = args.world_size
         if self.journal:
             self.journal.stage(self.stage, state.max_steps, step=state.global_step, message=f"Training ({self.stage}).")
+        # Broken off while it was validated: the step is done, its validation is not.
+        if self._due(state) and state.global_step not in self.validated:
+            self._validate(state, control)
+
+    def _due(self, state: TrainerState) -> bool:
+        step, every = state.global_step, self.evaluation.every
+        return bool(self.validate and every and step and (step % every == 0 or step == state.max_steps))
 
     def on_step_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -92,8 +103,7 @@ class Watcher(TrainerCallback):
         self.stopper.interruptible = False
         if self.journal:
             self.journal.progress(state.global_step)
-        every = self.evaluation.every
-        if self.validate and every and (state.global_step % every == 0 or state.global_step == state.max_steps):
+        if self._due(state):
             self._validate(state, control)
         if self._asked_to_stop():
             control.should_save = control.should_training_stop = True
@@ -114,6 +124,8 @@ class Watcher(TrainerCallback):
             self.stopper.interruptible = False
         if self.journal:
             self.journal.metrics(stage=self.stage, step=state.global_step, val_accuracy=accuracy)
+        if self.judged:
+            self.judged(accuracy)
         gained = self._judge(accuracy)
         if not gained and self.evaluation.patience and self.without_gain >= self.evaluation.patience:
             print(

@@ -1,7 +1,8 @@
 """A run from start to end: SFT, difficulty-aware GRPO, evaluation. Each stage is taken up where it was left.
 
-sft/checkpoint-*, sft/trained.safetensors   what the first stage learned
-grpo/checkpoint-*, grpo/completions/        the second stage
+sft/checkpoint-*, sft/best.safetensors      the first stage's last state, and its best by validation
+sft/trained.safetensors                     what it hands on: one of the two (evaluate.keep)
+grpo/checkpoint-*, grpo/best.safetensors    the second stage; grpo/completions/ holds sample answers
 final/                                      what `load_model` takes
 """
 
@@ -12,6 +13,7 @@ import math
 import os
 import shutil
 import traceback
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +22,19 @@ from transformers import TrainingArguments, set_seed
 from trl import GRPOConfig
 
 from core.errors import UserError
+from core.evaluation.guarding import refuse_trained
 from core.files import write_json
 from core.mmad import Benchmark, Snapshot
 from core.model import load_model
 from core.runs import Journal, RunFolder
 from core.training.answering_stage import answer_both, validation_accuracy
-from core.training.checkpoints import load_trained, newest_usable, save_trained, step_of
+from core.training.checkpoints import BEST, best_of, cast_weights, load_trained, newest_usable, save_trained, step_of
 from core.training.claiming import claim
 from core.training.config import RunConfig
 from core.training.explaining import environment, explain_failure
 from core.training.grpo_stage import GRPOStage, Recorder, rows_of
 from core.training.parts import add_lora, checkpoint_vision, size_of, switch_comparison, train_in_full
+from core.training.pictures import keep_pictures
 from core.training.questions import Course, check_pictures, choose_questions, first_questions, lay_out, protocol_of
 from core.training.sft_stage import SFTStage
 from core.training.stopping import StopRequested, stopper
@@ -55,8 +59,9 @@ def run(config: RunConfig, folder: str | Path, *, journal: Journal | None = None
     if journal is None and place.state().status == "finished":
         return place
     journal = journal or claim(config, place.path)
-    stopper.interruptible = True
     work = Work(config, place, journal)
+    # Several processes wait for each other while they load: they end together, between two steps.
+    stopper.interruptible = work.world == 1
     try:
         stopper.check()
         work.all_stages()
@@ -89,6 +94,7 @@ class Work:
         self.done = run.state().done
         self.stage = "preparing"
         self.verdict = "Finished."
+        self.kept = ""  # which state of the last stage became final/
 
     def step(self) -> str:
         state = self.journal.state if self.journal else self.run.state()
@@ -105,6 +111,7 @@ class Work:
         if self.journal:
             write_json(self.run.path / "environment.json", environment(PROJECT, self.snapshot.digest))
         self.snapshot.refuse_leaks()
+        self._refuse_trained_base()
         train_bench = self.snapshot.benchmark.split("train")
         self.validation = first_questions(self.snapshot.benchmark.split("val"), config.evaluate.questions, config.seed)
         if config.sft.enabled and "sft" not in self.done:
@@ -147,6 +154,12 @@ class Work:
             if place.exists():
                 return str(place)
         return path
+
+    def _refuse_trained_base(self) -> None:
+        """What the run is judged on must be new to the base, too; else base and tuned are both praised for remembering."""
+        judged = self.snapshot.benchmark.split(self.config.evaluate.final)
+        if self.config.evaluate.final in ("val", "test"):
+            refuse_trained(self.base(), judged.select(replace(sample, split="test") for sample in judged))
 
     def load_base(self) -> tuple[Any, Any]:
         config = self.config
@@ -199,7 +212,8 @@ class Work:
 
         watcher = Watcher(
             stage, self.journal, stopper, config.evaluate,
-            validate=validate if len(self.validation) and config.evaluate.every else None, **kwargs,
+            validate=validate if len(self.validation) and config.evaluate.every else None,
+            judged=trainer.save_best if config.evaluate.keep == "best" else None, **kwargs,
         )  # fmt: skip
         watcher.remembered(self.run.metric_rows())
         trainer.run_path, trainer.disk_gb, trainer.keep = self.run.path, config.save.disk_gb, config.save.keep
@@ -241,10 +255,10 @@ class Work:
         train(trainer, self.watcher("sft", trainer, processor), self.resume_point("sft"))
         model.collect_statistics(False)
         if self.journal:
+            self.choose("sft", model)
             save_trained(model, self.run.path / "sft" / "trained.safetensors")
             if not self.config.grpo.enabled:
                 self.save_final(model, processor)
-            shutil.rmtree(self.run.path / "sft" / "best", ignore_errors=True)
             self.journal.stage_done("sft")
         self._barrier(trainer)
 
@@ -276,17 +290,29 @@ class Work:
         )  # fmt: skip
         self.say(model, course, "GRPO")
         recorder = Recorder(self.run.path)
+        cutting, pictures = keep_pictures(processor)
         trainer = GRPOStage(
-            model, None, args, rows_of(course), processing_class=processor, resampling=section.resampling,
+            model, None, args, rows_of(course, pictures), processing_class=cutting, resampling=section.resampling,
             reweighting=section.reweighting, shared_prefix=section.shared_prefix, record=recorder,
         )  # fmt: skip
         watcher = self.watcher("grpo", trainer, processor, flush=recorder.flush)
         train(trainer, watcher, self.resume_point("grpo"))
         recorder.flush()
         if self.journal:
-            self.save_final(trainer.accelerator.unwrap_model(trainer.model), processor)
+            tuned = trainer.accelerator.unwrap_model(trainer.model)
+            self.choose("grpo", tuned)
+            self.save_final(tuned, processor)
             self.journal.stage_done("grpo")
         self._barrier(trainer)
+
+    def choose(self, stage: str, model: Any) -> None:
+        """Put the stage's best state back, if that is what it hands on."""
+        best = best_of(self.run.path / stage)
+        if best is None or self.config.evaluate.keep != "best":
+            return
+        load_trained(model, self.run.path / stage / BEST)
+        self.kept = f" The best state of {stage} was kept, that of step {best[0]} ({best[1]:.1%} of the validation)."
+        print(self.kept.strip(), flush=True)
 
     def save_final(self, model: Any, processor: Any) -> None:
         """`final/` appears in one step."""
@@ -296,6 +322,8 @@ class Work:
         # An adapter does not hold the settings of the comparison.
         model.config.save_pretrained(staging)
         processor.save_pretrained(staging)
+        if self.config.save.dtype != "auto":
+            cast_weights(staging, getattr(torch, self.config.save.dtype))
         shutil.rmtree(self.run.final, ignore_errors=True)
         staging.rename(self.run.final)
 
@@ -308,7 +336,7 @@ class Work:
         if self.journal:
             self.journal.stage("evaluation", total, message="Asking base and tuned model.")
         protocol = protocol_of(config.prompt, thinking=False, seed=config.seed, answering=config.evaluate.answering)
-        stopper.interruptible = True
+        stopper.interruptible = self.journal is not None
 
         def load(name: str) -> tuple[Any, Any]:
             if name == "base":
@@ -318,9 +346,11 @@ class Work:
             return load_model(self.run.final, device=device, dtype=dtype)
 
         def progress(done: int, total: int) -> None:
-            stopper.check()
             if self.journal:
+                stopper.check()
                 self.journal.progress(done, total)
+            elif self.run.state().is_over:  # the first process was asked, and has left
+                raise StopRequested
 
         table = answer_both(
             load, bench, protocol, self.run.path, labels=self.snapshot.labels,
@@ -328,7 +358,9 @@ class Work:
         )  # fmt: skip
         if self.journal and table:
             base, tuned = (table[name]["Average"]["Average"] for name in ("base", "tuned"))
-            self.verdict = f"Finished: {base:.1f} % before, {tuned:.1f} % after, on {table['questions']} questions."
+            self.verdict = (
+                f"Finished: {base:.1f} % before, {tuned:.1f} % after, on {table['questions']} questions.{self.kept}"
+            )
             self.journal.stage_done("evaluation")
 
     def _barrier(self, trainer: Any) -> None:

@@ -83,3 +83,16 @@ def quick(base: Path, snapshot: Path, **changes) -> RunConfig:
 @pytest.fixture
 def config(base, snapshot) -> RunConfig:
     return quick(base, snapshot)
+
+
+def given_accuracies(monkeypatch, *values: float) -> None:
+    """Let validations come out as given, by step, whatever the model can do."""
+    from core.training.watching import Watcher
+
+    original = Watcher._validate
+
+    def validate(self, state, control):
+        self.validate = lambda: values[state.global_step - 1]
+        original(self, state, control)
+
+    monkeypatch.setattr(Watcher, "_validate", validate)

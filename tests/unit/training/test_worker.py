@@ -181,7 +181,7 @@ def test_killed_and_stopped_as_a_process(uninterrupted, tmp_path):
     assert_same_curve(whole, place.path, "grpo", 4)
 
 
-def wait(condition, place: RunFolder, seconds: float = 120.0) -> None:
+def wait(condition, place: RunFolder, seconds: float = 300.0) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, place.log_tail()
