@@ -122,31 +122,22 @@ def build(services: Services) -> None:
 
         return cast
 
-    streams = []
-
     def onward(event: Any) -> None:
         """After a choice: the live answers, if they are wanted."""
-        streams.append(event.then(answer, [live, *wishes], [left, right, said], **PRIVATE))
+        event.then(answer, [live, *wishes], [left, right, said], **PRIVATE)
 
     options = in_order("compare")
     on_load(enter, None, [first, second, nothing, tabs, *filters, *whole])
-    choices = [component.input for component in (first, second, *filters, blind, live)]
-    for choice in choices:
-        onward(choice(change, wishes, [*filters, *whole], **options))
+    for component in (first, second, *filters, blind, live):
+        onward(component.input(change, wishes, [*filters, *whole], **options))
     for button, by in ((previous, -1), (following, 1)):
         onward(button.click(step(by), wishes, whole, **options))
     onward(rows.select(pick, wishes, whole, **options))
     turn = swap.click(lambda a, b: (b, a), [first, second], [first, second], **options)
     onward(turn.then(change, wishes, [*filters, *whole], **options))
-    drawn = [heatmaps, heat_a, heat_b]
-    streams.append(heat.click(draw, wishes, drawn, api_visibility="private", show_progress="minimal"))
+    heat.click(draw, wishes, [heatmaps, heat_a, heat_b], api_visibility="private", show_progress="minimal")
     for winner, button in ballots.items():
         onward(button.click(vote(winner), wishes, whole, **{**options, "trigger_mode": "once"}))
-    # Words and maps of a question that was left must not stand under the next one.
-    gr.on(
-        [*choices, rows.select, *(button.click for button in (previous, following, swap, *ballots.values()))],
-        None, cancels=streams, **PRIVATE,
-    )  # fmt: skip
     for event in (tasks_tab.select, first.input, second.input):
         event(tasks.show, [first, second], tasks.outputs, **PRIVATE)
     turn.then(tasks.show, [first, second], tasks.outputs, **PRIVATE)
