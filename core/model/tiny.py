@@ -24,6 +24,8 @@ from core.model.modeling import EmitForConditionalGeneration
 from core.model.processing import COMPARISON, END, IMAGE, MEAN, START, STD, EmitProcessor
 from core.model.words import SENTENCES, WORDS
 
+LETTERS = "ABCD"  # tokens of any vocabulary, however small: answers are made of them
+
 
 def build_tiny(
     folder: str | Path | None = None,
@@ -138,8 +140,8 @@ def build_tokenizer(texts: Iterable[str] = (), *, vocabulary: int = 2048) -> Pre
     entries = dict.fromkeys([*alphabet, *(f"##{letter}" for letter in alphabet), "[UNK]"])
     for text in [" ".join(map(str, range(21))), *SENTENCES, *texts, *WORDS, "\n"]:
         for piece, _ in pieces.pre_tokenize_str(uncased.normalize_str(text)):
-            if len(entries) < vocabulary - 16 or piece in entries:
-                entries[piece] = None
+            if len(entries) < vocabulary - 16 or piece[-1:] in LETTERS:
+                entries.setdefault(piece)
     tokenizer = Tokenizer(
         models.WordPiece(
             {entry: i for i, entry in enumerate(entries)}, unk_token="[UNK]", max_input_chars_per_word=10**6
