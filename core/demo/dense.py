@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from core.demo.marks import NAMES
 from core.synthesis.factory import PRODUCTS
 
 # Every part of every product has a class of its own; 0 is the ground.
@@ -34,6 +35,7 @@ class DenseHeads(nn.Module):
         self.colour = nn.Linear(width, 3 * COLOURS * COLOURS)
         self.detail = nn.Linear(width, DETAIL * DETAIL)
         self.place = nn.Linear(width, 2)
+        self.mark = nn.Linear(width, 1 + len(NAMES))
 
     def loss(self, features: Tensor, parts: Tensor, pixels: Tensor, grid: int) -> tuple[Tensor, Tensor]:
         """(loss, share of patches whose part is read off rightly).
@@ -50,6 +52,12 @@ class DenseHeads(nn.Module):
         loss = loss + near(self.detail(features), _LOUDER * (grey - grey.mean(-1, keepdim=True)))
         loss = loss + near(self.place(features), places(grid).to(features.device).expand(len(features), -1, -1))
         return loss, (logits.argmax(-1) == parts).float().mean()
+
+    def mark_loss(self, features: Tensor, marks: Tensor) -> Tensor:
+        """Which drawn mark covers a patch, int64 [N, patches], 0 for none; few patches are covered, so both halves count."""
+        losses = nn.functional.cross_entropy(self.mark(features).flatten(0, 1), marks.flatten(), reduction="none")
+        covered = marks.flatten() > 0
+        return 2 * losses[~covered].mean() + (losses[covered].mean() if covered.any() else 0)
 
 
 def part_targets(parts: np.ndarray, product: str, grid: int) -> np.ndarray:

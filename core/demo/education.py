@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-STAGES = ("seeing", "reading", "answering")
+STAGES = ("seeing", "reading", "answering", "marking")
 
 
 @dataclass(frozen=True)
@@ -13,7 +13,7 @@ class Education:
     """Settings of the pretraining.
 
     Attributes:
-        seeing, reading, answering: optimizer steps of the stages.
+        seeing, reading, answering, marking: optimizer steps of the stages.
         pictures: size of the pool.
         batch_seeing: pictures a step; batch_tokens: tokens of a reading step; batch_answering: chats a step.
         turns: questions in a chat about a picture.
@@ -24,18 +24,21 @@ class Education:
     seeing: int = 900
     reading: int = 6000
     answering: int = 1200
+    marking: int = 900
     pictures: int = 6000
     batch_seeing: int = 32
     batch_tokens: int = 2000
     batch_answering: int = 16
     turns: int = 4
-    rate: Mapping[str, float] = field(default_factory=lambda: {"seeing": 1.5e-3, "reading": 2e-3, "answering": 1e-3})
+    rate: Mapping[str, float] = field(
+        default_factory=lambda: {"seeing": 1.5e-3, "reading": 2e-3, "answering": 1e-3, "marking": 1e-3}
+    )
     dense: float = 0.5
     seed: int = 0
 
     @property
     def steps(self) -> int:
-        return self.seeing + self.reading + self.answering
+        return sum(getattr(self, stage) for stage in STAGES)
 
     def stage(self, step: int) -> tuple[str, int]:
         """The stage a step belongs to, and the steps of it done before."""
@@ -47,6 +50,6 @@ class Education:
 
 
 PRESETS = {
-    "quick": Education(seeing=150, reading=300, answering=150, pictures=1000),
+    "quick": Education(seeing=150, reading=300, answering=150, marking=100, pictures=1000),
     "full": Education(),
 }

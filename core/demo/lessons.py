@@ -10,6 +10,7 @@ Left out on purpose: pictures of defects. The base knows products, parts, materi
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -107,16 +108,30 @@ def description(meta: dict[str, Any], rng: Rng) -> str:
     return " ".join([f"A {product.words}.", *told[:3]])
 
 
-def picture_lesson(index: int, meta: dict[str, Any], rng: Rng, *, turns: int, reference: int | None = None) -> Passage:
-    """Questions about one picture, shown alone or behind a reference as in a one-shot question."""
+def picture_lesson(
+    index: int,
+    meta: dict[str, Any],
+    rng: Rng,
+    *,
+    turns: int,
+    reference: int | None = None,
+    asked: Sequence[Asked] = (),
+    told: str = "",
+) -> Passage:
+    """Questions about one picture, shown alone or behind a reference as in a one-shot question.
+
+    Args:
+        asked: asked before all others; told: added to the description.
+    """
     known, *others = asked_of(meta, rng)
     # What a product is comes up in every lesson: it is what a general model is best at.
-    chosen = [known, *rng.sample(others, min(turns - 1, len(others)))]
+    chosen = [*asked, known, *rng.sample(others, min(max(0, turns - 1 - len(asked)), len(others)))]
     rng.shuffle(chosen)
-    turned = [turn(asked, rng, thinking=rng.random() < 0.35) for asked in chosen]
+    turned = [turn(question, rng, thinking=rng.random() < 0.35) for question in chosen]
     if rng.random() < 0.5:
-        turned[rng.randrange(len(turned))] = (DESCRIBE, description(meta, rng))
-    shown, pictures = f"Query picture:{PICTURE}", (index,)
+        turned[rng.randrange(len(turned))] = (DESCRIBE, f"{description(meta, rng)} {told}".strip())
+    shown = f"Query picture:{PICTURE}"
+    pictures: tuple[int, ...] = (index,)
     if reference is not None:
         shown, pictures = f"Normal reference of the same product:{PICTURE}{shown}", (reference, index)
     chat = Chat.opened()

@@ -1,9 +1,10 @@
 """Pretraining of the tiny base: `python -m core.demo pretrain`. Normal products only, from random weights to a checkpoint.
 
-Three stages: *seeing* (dense targets teach the vision tower what lies where), *reading* (a curriculum on text alone teaches
+Four stages: *seeing* (dense targets teach the vision tower what lies where), *reading* (a curriculum on text alone teaches
 the language model to choose among lettered options), *answering* (chats about pictures join the two; dense targets and
-reading go on beside it). Everything of a step derives from the seed and what was learned before it, so that a run that was
-killed continues from its last checkpoint as if nothing had happened.
+reading go on beside it), *marking* (the same with neutral marks drawn on: lines, dots, blobs, and where they are).
+Everything of a step derives from the seed and what was learned before it, so that a run that was killed continues from its
+last checkpoint as if nothing had happened.
 
 On a CPU, 16-bit matrix products and plain attention make a step of this size three times faster than 32 bit and torch's
 fused attention.
@@ -28,8 +29,9 @@ from torch import Tensor
 from core.demo.bars import bar
 from core.demo.dense import DenseHeads, part_targets
 from core.demo.education import Education
-from core.demo.lessons import PICTURE, Passage, seeing_lesson
+from core.demo.lessons import PICTURE, Passage, picture_lesson, seeing_lesson
 from core.demo.lookback import look_back
+from core.demo.marks import Mark, asked_of_mark, draw, mark_targets, told_of
 from core.demo.pool import Pool, load_pool
 from core.demo.reading import LEVELS, passage, vocabulary
 from core.errors import UserError
@@ -37,8 +39,9 @@ from core.files import write_atomic, write_json
 
 NOTES = """Pretrained by `python -m core.demo pretrain` on procedural pictures of normal products alone: {pictures} pictures,
 {seeing} steps of dense targets (which part lies under a patch, its colours, its detail), {reading} steps of reading lessons
-on text alone, then {answering} steps of chats about products, parts, materials, colours, counts and places, in {minutes:.0f}
-minutes on 2 CPU cores. No picture of a defect is in its training; of defects it has only read, in texts that no picture goes
+on text alone, then {answering} steps of chats about products, parts, materials, colours, counts and places, and {marking}
+more with neutral marks drawn on (lines, dots, blobs: what they look like, where they lie), in {minutes:.0f} minutes on 2 CPU
+cores. No picture of a defect is in its training; of defects it has only read, in texts that no picture goes
 with. It is the starting point of the demo, not an inspector."""
 
 GRADES = 30  # steps over which the mastery of a level is judged
@@ -119,25 +122,26 @@ class Pretraining:
             stage, done = self.education.stage(self.step)
             for group in self.optimizer.param_groups:
                 group["lr"] = self._rate(stage, done)
+            teach = {"seeing": self._see, "reading": self._read, "answering": self._answer, "marking": self._mark}
             with torch.autocast(self.device.type, torch.bfloat16):
-                loss, figures = {"seeing": self._see, "reading": self._read, "answering": self._answer}[stage](pool)
+                loss, figures = teach[stage](pool)
             loss.backward()
-            if self.education.stage(self.step)[0] == "reading":
+            if stage == "reading":
                 self._grade(figures["letters"])
             torch.nn.utils.clip_grad_norm_(self._parameters(), 1.0)
             self.optimizer.step()
             self.optimizer.zero_grad(set_to_none=True)
             self.step += 1
-            figures = {"stage": stage, "step": self.step, "loss": round(loss.item(), 4), **figures}
+            report: dict[str, Any] = {"stage": stage, "step": self.step, "loss": round(loss.item(), 4), **figures}
             self.seconds = time.monotonic() - began
-            figures["seconds"] = round(self.seconds, 1)
-            if not math.isfinite(figures["loss"]):
+            report["seconds"] = round(self.seconds, 1)
+            if not math.isfinite(report["loss"]):
                 raise UserError("The loss is no longer a number: lower the learning rate and start again.")
             if progress:
-                progress(self.step, total, figures)
+                progress(self.step, total, report)
             if self.step % 10 == 0:
                 with open(self.folder / "log.jsonl", "a", encoding="utf-8") as log:
-                    log.write(json.dumps(figures) + "\n")
+                    log.write(json.dumps(report) + "\n")
             if self.step % every == 0 or self.step == total:
                 self.checkpoint()
         self.model.eval()
@@ -187,17 +191,49 @@ class Pretraining:
             self.level, self.grades = self.level + 1, [0.0] * GRADES
 
     def _answer(self, pool: Pool) -> tuple[Tensor, dict[str, float]]:
-        education = self.education
-        rng = self._rng()
+        education, rng = self.education, self._rng()
         if self.step % 4 == 3:  # reading goes on, or it is forgotten
             return self._read(pool)
         rows = [seeing_lesson(pool.metas, rng, turns=education.turns) for _ in range(education.batch_answering)]
         shown = [index for row in rows for index in row.pictures]
-        pixels = self._pixels(pool, shown, rng)
+        loss, figures, _ = self._chats(rows, shown, self._pixels(pool, shown, rng), pool)
+        return loss, figures
+
+    def _mark(self, pool: Pool) -> tuple[Tensor, dict[str, float]]:
+        """Chats about pictures of which most bear a mark; the reference of a pair never does."""
+        education, rng = self.education, self._rng()
+        if self.step % 4 == 3:
+            return self._read(pool)
+        rows: list[Passage] = []
+        shown: list[int] = []
+        images: list[np.ndarray] = []
+        marks: list[Mark | None] = []
+        for _ in range(education.batch_answering):
+            index = rng.randrange(len(pool))
+            parts = pool.parts[index]
+            image, mark = (
+                draw(pool.images[index], parts > 0, rng) if rng.random() < 0.65 else (pool.images[index], None)
+            )
+            paired = rng.random() < 0.5 and index ^ 1 < len(pool)
+            rows.append(picture_lesson(
+                index, pool.metas[index], rng, turns=education.turns, reference=index ^ 1 if paired else None,
+                asked=asked_of_mark(mark, rng), told=told_of(mark, rng),
+            ))  # fmt: skip
+            shown += rows[-1].pictures
+            images += [pool.images[index ^ 1], image] if paired else [image]
+            marks += [None, mark] if paired else [mark]
+        loss, figures, features = self._chats(rows, shown, self._pixels_of(images, rng), pool)
+        targets = np.stack([mark_targets(mark, self.grid, self.size) for mark in marks])
+        dense = self.heads.mark_loss(features[:, 1:].float(), torch.as_tensor(targets, device=self.device))
+        return loss + education.dense * dense, {**figures, "marks": round(dense.item(), 4)}
+
+    def _chats(
+        self, rows: list[Passage], shown: list[int], pixels: Tensor, pool: Pool
+    ) -> tuple[Tensor, dict[str, float], Tensor]:
         features = self.model.model.vision_tower(pixel_values=pixels).last_hidden_state
         dense, right = self._dense_loss(features[:, 1:], pixels, pool, shown)
         loss, figures = self._language_loss(*self._padded([self._row(row) for row in rows]), features)
-        return loss + education.dense * dense, {**figures, "parts": round(right.item(), 4)}
+        return loss + self.education.dense * dense, {**figures, "parts": round(right.item(), 4)}, features
 
     def _language_loss(
         self, input_ids: Tensor, mask: Tensor, labels: Tensor, features: Tensor | None
@@ -236,13 +272,16 @@ class Pretraining:
         return self.heads.loss(features.float(), parts, pixels, self.grid)
 
     def _pixels(self, pool: Pool, chosen: list[int], rng: random.Random) -> Tensor:
+        return self._pixels_of([pool.images[index] for index in chosen], rng)
+
+    def _pixels_of(self, images: list[np.ndarray], rng: random.Random) -> Tensor:
         """Pixel values as the processor makes them, under another light each time."""
         pictures = []
-        for index in chosen:
-            light = pool.images[index].astype("float32") * rng.uniform(0.85, 1.15) + rng.uniform(-12, 12)
+        for image in images:
+            light = image.astype("float32") * rng.uniform(0.85, 1.15) + rng.uniform(-12, 12)
             pictures.append(Image.fromarray(light.clip(0, 255).astype("uint8")))
-        images = self.processor.image_processor(images=pictures, crop_to_patches=False, return_tensors="pt")
-        return images["pixel_values"].to(self.device)
+        batch = self.processor.image_processor(images=pictures, crop_to_patches=False, return_tensors="pt")
+        return batch["pixel_values"].to(self.device)
 
     def _batch(self, write: Callable[[], Passage]) -> tuple[Tensor, Tensor, Tensor]:
         """As many passages as `batch_tokens` holds with their padding."""
