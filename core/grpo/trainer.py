@@ -247,7 +247,7 @@ class DifficultyAwareGRPOTrainer(GroupGeneration):
         width = max(int(used[length:].sum()), 1)
         window = slice(start, length + width)
         ids, mask = input_ids[:, window], attention_mask[:, window]
-        given = {} if pixel_values is None else {"pixel_values": pixel_values}
+        given: dict[str, Any] = {} if pixel_values is None else {"pixel_values": pixel_values}
         if torch.is_grad_enabled() and self.prefix is not None:
             if self.prefix.last.requires_grad:
                 given = {"prefix": self.prefix}

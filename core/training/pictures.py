@@ -45,8 +45,8 @@ class Pictures:
         return BatchFeature({"pixel_values": torch.cat(parts), "num_patches": [len(part) for part in parts]})
 
     def _cut(self, picture: Image.Image, settings: dict[str, Any]) -> torch.Tensor:
-        path = picture.info.get(_PATH)
-        if path not in self._tiles:
+        path: str | None = picture.info.get(_PATH)
+        if path is None or path not in self._tiles:
             # A blank whose tiles were forgotten since is opened again.
             picture = picture if path is None or picture.size != (1, 1) else open_image(path)
             tiles = self.image_processor(images=[picture], **{**settings, "return_tensors": "pt"})["pixel_values"]
