@@ -22,9 +22,6 @@ from core.model.processing import COMPARISON, END, IMAGE, MEAN, START, STD, Emit
 
 log = logging.getLogger(__name__)
 
-# Up to this width, torch's fused attention on a CPU takes twice as long as plain products do, forward and backward.
-SMALL = 256
-
 
 def load_model(
     name_or_path: str | Path,
@@ -124,8 +121,6 @@ def _load(
             "%s is a base model: soft prompt (from a phrase's embeddings) and map projector (random) are new, to be trained",
             path,
         )
-    if model.device.type == "cpu" and model.config.text_config.hidden_size <= SMALL:
-        model.set_attn_implementation("eager")
     return model.eval(), processor.match(model.config)
 
 

@@ -114,12 +114,16 @@ def test_pictures_without_text_and_lists_that_do_not_match_texts(processor):
         processor(text=["a"], images=[[picture(1)], [picture(2)]])
 
 
-def test_common_words_are_one_token_and_any_text_survives():
+def test_a_word_is_one_token_wherever_it_stands_and_any_text_survives():
     tokenizer = build_tokenizer(["A gizmotron of brand Foo."])
     for word in ("defect", " reference", " scratch", " gizmotron", "A", "B"):
         assert len(tokenizer.tokenize(word)) == 1, word
-    for text in (SYSTEM, "有没有缺陷？ – Größe 3.5 µm\n\tA. 是", "🙂 <think>x</think><answer>B</answer>"):
-        assert tokenizer.decode(tokenizer(text)["input_ids"], skip_special_tokens=True) == text
+    tokens = {tokenizer.tokenize(text)[-2] for text in ("Scratch.", "a scratch.", "A.\nScratch?", "<think>scratch</think>")}
+    assert len(tokens) == 1
+    assert tokenizer.tokenize("A scratch")[0] != tokenizer.tokenize("A. scratch")[0], "the article is no letter"
+    for text in (SYSTEM, "有没有缺陷？ – größe 3 µm\nA. 是", "🙂 <think>x</think><answer>B</answer>"):
+        decoded = tokenizer.decode(tokenizer(text)["input_ids"], skip_special_tokens=True)
+        assert decoded.lower().split() == text.replace("🙂 ", "🙂").lower().split()
 
 
 def test_the_same_inputs_give_the_same_tokenizer():
