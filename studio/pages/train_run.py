@@ -185,7 +185,7 @@ def _curves(services: Services, reader: look.Reader, weight: gr.Slider, drawn: g
         by_id = {curve.id: curve for curve in CURVES}
         runs = _runs(services, reader, run_id, list(overlaid))
         plots = []
-        with gr.Row(elem_classes=["curves"]):
+        with gr.Row(elem_classes=["curves"], equal_height=True):
             for name, series in charts:
                 curve, palette = by_id[name], colours(series)
                 with gr.Column(elem_classes=["curve"], min_width=300, elem_id=f"curve-{name}"):
