@@ -16,8 +16,8 @@ from core.synthesis.factory.holdouts import UNSEEN_DEFECTS, UNSEEN_PRODUCTS, see
 from core.synthesis.factory.products import PRODUCTS
 
 DATASET = "Factory"
-LOTS = {"train": 8, "val": 1, "test": 2}
-PER_LOT = {"train": 6, "val": 4, "test": 6}
+LOTS = {"train": 3, "val": 1, "test": 2}
+PER_LOT = {"train": 4, "val": 4, "test": 6}
 
 
 @dataclass(frozen=True, slots=True)

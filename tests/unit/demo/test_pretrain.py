@@ -21,7 +21,15 @@ from core.synthesis.factory import PRODUCTS
 TINY: dict[str, Any] = {"image_size": 48, "patch_size": 8, "vision_width": 32, "vision_layers": 4, "vision_heads": 2,
                         "width": 32, "layers": 1, "heads": 2, "key_value_heads": 2}  # fmt: skip
 EDUCATION = Education(
-    seeing=2, reading=2, answering=4, pictures=20, batch_seeing=4, batch_tokens=300, batch_answering=2, turns=2
+    seeing=2,
+    reading=2,
+    answering=2,
+    marking=2,
+    pictures=20,
+    batch_seeing=4,
+    batch_tokens=300,
+    batch_answering=2,
+    turns=2,
 )
 
 
