@@ -118,7 +118,9 @@ def test_a_word_is_one_token_wherever_it_stands_and_any_text_survives():
     tokenizer = build_tokenizer(["A gizmotron of brand Foo."])
     for word in ("defect", " reference", " scratch", " gizmotron", "A", "B"):
         assert len(tokenizer.tokenize(word)) == 1, word
-    tokens = {tokenizer.tokenize(text)[-2] for text in ("Scratch.", "a scratch.", "A.\nScratch?", "<think>scratch</think>")}
+    tokens = {
+        tokenizer.tokenize(text)[-2] for text in ("Scratch.", "a scratch.", "A.\nScratch?", "<think>scratch</think>")
+    }
     assert len(tokens) == 1
     assert tokenizer.tokenize("A scratch")[0] != tokenizer.tokenize("A. scratch")[0], "the article is no letter"
     for text in (SYSTEM, "有没有缺陷？ – größe 3 µm\nA. 是", "🙂 <think>x</think><answer>B</answer>"):
