@@ -50,3 +50,17 @@ def test_both_end_within_fifteen_seconds(base, snapshot, tmp_path, monkeypatch, 
     state = place.state()
     assert state.status == "stopped", state.message
     assert (place.path / "grpo" / f"checkpoint-{state.step}" / "trained.safetensors").is_file()
+
+
+def test_while_answering_the_second_follows_the_first(base, snapshot, tmp_path):
+    """Nobody waits in evaluation, so the second process sees in the state file that the first was stopped."""
+    from core.runs import RunState
+    from core.training.stopping import StopRequested
+    from core.training.worker import Work
+
+    place = create_run(tmp_path, quick(base, snapshot).to_dict())
+    work = Work(quick(base, snapshot), place, journal=None)
+    work.snapshot = work._snapshot()
+    place.write_state(RunState(status="stopped"))
+    with pytest.raises(StopRequested):
+        work.evaluation()
