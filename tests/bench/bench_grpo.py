@@ -58,7 +58,6 @@ def side(kind: str, model_folder: str, folder: str) -> None:
 
     torch.set_num_threads(2)
     model, processor = load_model(model_folder, device="cpu", dtype=torch.float32)
-    model.set_attn_implementation("sdpa")  # as the worker does
     freeze_statistics(model)
     rows = questions(Path(folder))
 

@@ -15,18 +15,19 @@ from trl import GRPOConfig
 SYSTEM = "You inspect products."
 
 
-def small_model(folder: Path) -> Path:
+def small_model(folder: Path, *, talks: bool = False) -> Path:
+    """Random weights hardly ever say a letter; one that `talks` often does, so that some answers are better than others."""
     from core.model.tiny import build_tiny
 
     model, processor = build_tiny(
         folder, vocabulary=1200, image_size=32, patch_size=8, vision_width=32, vision_layers=2, vision_heads=2,
         width=48, layers=2, heads=4, key_value_heads=2, window=1,
     )  # fmt: skip
-    # Random weights hardly ever say a letter, and where nobody answers nobody is better than another.
-    letters = [processor.tokenizer(x, add_special_tokens=False)["input_ids"][-1] for x in "ABCD"]
-    with torch.no_grad():
-        model.get_input_embeddings().weight[letters] *= 40
-    model.save_pretrained(folder)
+    if talks:
+        letters = [processor.tokenizer(x, add_special_tokens=False)["input_ids"][-1] for x in "ABCD"]
+        with torch.no_grad():
+            model.get_input_embeddings().weight[letters] *= 40
+        model.save_pretrained(folder)
     return folder
 
 

@@ -78,11 +78,17 @@ def test_states_equal_those_of_the_whole_pass(model, width):
     assert torch.equal(given.last_hidden_state, shared.last_hidden_state)
 
 
+def variety(completions, **_) -> list[float]:
+    """Some reward that random words earn unequally."""
+    return [float(len(set(chat[0]["content"])) % 7) for chat in completions]
+
+
 def trainer_of(base, questions, folder, **kwargs):
     model, processor = load_model(base, device="cpu", dtype=torch.float32)
     return DifficultyAwareGRPOTrainer(
-        model, None, settings(folder, generation_kwargs={"min_new_tokens": 3}), questions, processing_class=processor,
-        right=lambda completions, **_: [float(len(set(c)) % 7 == 1) for c in completions], **kwargs,
+        model, variety, settings(folder, generation_kwargs={"min_new_tokens": 3}, reward_weights=[1.0]), questions,
+        processing_class=processor, right=lambda completions, **_: [float(len(set(c)) % 7 == 1) for c in completions],
+        **kwargs,
     )  # fmt: skip
 
 

@@ -67,7 +67,6 @@ def main(base: str, folder: str, out: str) -> None:
         loss = total.item() / world
     if rank == 0:
         torch.save({"loss": loss, "gradients": gradients, "rows": recorded}, out)
-    trainer.accelerator.end_training()
 
 
 def step(trainer, inner) -> tuple[float, dict]:

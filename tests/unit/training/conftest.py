@@ -64,7 +64,7 @@ def base(tmp_path_factory) -> Path:
     from tests.unit.grpo.conftest import small_model
 
     torch.set_num_threads(2)
-    return small_model(tmp_path_factory.mktemp("emit"))
+    return small_model(tmp_path_factory.mktemp("emit"), talks=True)
 
 
 def quick(base: Path, snapshot: Path, **changes) -> RunConfig:
