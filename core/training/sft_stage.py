@@ -15,6 +15,7 @@ from transformers import Trainer, TrainingArguments
 
 from core.errors import UserError
 from core.training.checkpoints import ExactCheckpoints
+from core.training.padding import skip_padding
 from core.training.pictures import keep_pictures
 from core.training.questions import Course
 
@@ -77,6 +78,8 @@ class SFTStage(ExactCheckpoints, Trainer):
             **kwargs,
         )
         self.model_accepts_loss_kwargs = False
+        if not self._sharded:  # sharded weights come together as often on all processes
+            skip_padding(model.model.language_model)
 
     def _get_train_sampler(self, train_dataset: Any = None) -> torch.utils.data.Sampler:
         return torch.utils.data.SequentialSampler(self.train_dataset)  # type: ignore[arg-type]
