@@ -179,6 +179,8 @@ def test_killed_and_stopped_as_a_process(uninterrupted, tmp_path):
         resume_run(place)
         wait(lambda: place.state().status == "finished", place)
     assert_same_curve(whole, place.path, "grpo", 4)
+    log = (place.path / "log.txt").read_text()
+    assert log.index("Memory it is going to need:\nsft: about ") < log.index("SFT: ")  # told before the work begins
 
 
 def wait(condition, place: RunFolder, seconds: float = 300.0) -> None:
