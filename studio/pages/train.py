@@ -48,7 +48,7 @@ def build(services: Services) -> None:
         listed = [reader.row(run, queue.place(run)) for run in queue.runs()]
         return look.run_list(listed, run_id, lang), meters(services.folder, lang)
 
-    def show(run_id: str, request: gr.Request) -> list[Any]:
+    def show(run_id: str, smoothing: float, request: gr.Request) -> list[Any]:
         """The page for a choice: which panel is seen, list, run."""
         known = services.queue.find(run_id)
         if known is None and run_id != NEW:
@@ -59,40 +59,42 @@ def build(services: Services) -> None:
         return [
             run_id, markup.place(run=run_id), listed, room_left, (listed, room_left),
             gr.Column(visible=is_form), gr.Column(visible=not is_form),
-            detail.others(run_id, request), *detail.refresh("" if is_form else run_id, [], request),
+            detail.others(run_id, request), *detail.refresh("" if is_form else run_id, [], smoothing, (), request),
         ]  # fmt: skip
 
     whole = [chosen, where, rows, room, seen, form.panel, detail.panel, detail.overlay, *detail.outputs]
 
     def enter(request: gr.Request) -> list[Any]:
         # One answer shows the form and fills it: a second one would overwrite what is typed between the two.
-        return [*show(parameter(request, "run") or "", request), *form.fill(request)]
+        return [*show(parameter(request, "run") or "", 0, request), *form.fill(request)]
 
-    def tick(run_id: str, overlaid: list[str], before: tuple[str, str], request: gr.Request) -> list[Any]:
+    def tick(
+        run_id: str, before: tuple[str, str], overlaid: list[str], smoothing: float, drawn: Any, request: gr.Request
+    ) -> list[Any]:
         now = side(run_id, language(request))
         sent = [value if value != old else gr.skip() for value, old in zip(now, before, strict=True)]
-        fresh = (
-            [gr.skip() for _ in detail.outputs] if run_id in ("", NEW) else detail.refresh(run_id, overlaid, request)
-        )
+        nothing = [gr.skip() for _ in detail.outputs]
+        fresh = nothing if run_id in ("", NEW) else detail.refresh(run_id, overlaid, smoothing, drawn, request)
         return [*sent, now, *fresh]
 
-    def pick(event: gr.EventData, request: gr.Request) -> list[Any]:
-        return show(markup.picked(event), request)
+    def pick(smoothing: float, event: gr.EventData, request: gr.Request) -> list[Any]:
+        return show(markup.picked(event), smoothing, request)
 
     def open_form(request: gr.Request) -> list[Any]:
-        return show(NEW, request)
+        return show(NEW, 0, request)
 
     def clone(run_id: str, request: gr.Request) -> list[Any]:
         run = services.queue.find(run_id)
-        return [*show(NEW, request), *form.fill(request, config_of(run) if run else None)]
+        return [*show(NEW, 0, request), *form.fill(request, config_of(run) if run else None)]
 
     options = in_order("train")  # a look at the run that was left must not cover the one chosen since
     on_load(enter, None, [*whole, *form.outputs])
-    rows.select(pick, None, whole, **options)
+    rows.select(pick, detail.weight, whole, **options)
     new.click(open_form, None, whole, **options)
     detail.clone.click(clone, chosen, [*whole, *form.outputs], **options)
-    form.started.change(show, form.started, whole, **options)
-    following = [rows, room, seen, *detail.outputs]
-    clock.tick(tick, [chosen, detail.overlay, seen], following, **{**options, "trigger_mode": "once"})
-    detail.overlay.change(tick, [chosen, detail.overlay, seen], following, **options)
-    detail.changed.change(show, chosen, whole, **options)
+    form.started.change(show, [form.started, detail.weight], whole, **options)
+    asked, following = [chosen, seen, detail.overlay, detail.weight, detail.drawn], [rows, room, seen, *detail.outputs]
+    clock.tick(tick, asked, following, **{**options, "trigger_mode": "once"})
+    for event in (detail.overlay.change, detail.weight.release):
+        event(tick, asked, following, **options)
+    detail.changed.change(show, [chosen, detail.weight], whole, **options)

@@ -14,10 +14,10 @@ from studio import markup
 from studio.frame import PRIVATE, address, guarded
 from studio.i18n import both, language, say, tr
 from studio.machine import held
+from studio.pages.train_curves import Curves
 from studio.pages.train_form import run_command
 from studio.services import Services
 from studio.views import runs as look
-from studio.views.curves import CURVES, chart, colours, legend
 
 LOG_LINES = 200
 PATIENCE = 2  # seconds between two looks at the run folders
@@ -26,12 +26,14 @@ OVERLAYS = 7  # with the run itself as many as the palette has colours
 
 @dataclass(frozen=True)
 class Detail:
-    """The components of the run panel; `refresh(run, request)` gives values for `outputs`."""
+    """The components of the run panel; `refresh(run, *following, request)` gives values for `outputs`."""
 
     panel: gr.Column
     refresh: Callable[..., list[Any]]
     outputs: list[Any]
     overlay: gr.Dropdown
+    weight: gr.Slider
+    drawn: gr.State
     others: Callable[..., Any]
     clone: gr.Button
     changed: gr.State
@@ -40,7 +42,6 @@ class Detail:
 def build_detail(services: Services, reader: look.Reader, chosen: gr.State) -> Detail:
     """Make the panel of the chosen run."""
     changed = gr.State(0)  # counts what a button did, so that the page looks again at once
-    drawn = gr.State(())  # which runs and series the charts show; the charts are made anew when it changes
     with gr.Column(visible=False, elem_classes=["run-detail"]) as panel:
         head = markup.view(elem_id="run-head")
         with gr.Row(elem_classes=["run-buttons"]):
@@ -71,7 +72,7 @@ def build_detail(services: Services, reader: look.Reader, chosen: gr.State) -> D
                         elem_id="overlay",
                     )
                     weight = gr.Slider(0, 0.95, 0, step=0.05, label=tr("train.smooth"), scale=1, min_width=240)
-                _curves(services, reader, weight, drawn)
+                curves = Curves(services, reader)
             with gr.Tab(tr("train.answers"), id="answers"):
                 answers = markup.view(elem_id="run-answers")
             with gr.Tab(tr("train.log"), id="log"):
@@ -95,13 +96,16 @@ def build_detail(services: Services, reader: look.Reader, chosen: gr.State) -> D
                 )  # fmt: skip
 
     buttons = [stop, resume, cancel, delete]
-    outputs = [head, *buttons, end, answers, log, config, again, drawn]
+    outputs = [head, *buttons, end, answers, log, config, again, *curves.outputs]
 
-    def refresh(run_id: str, overlaid: list[str], request: gr.Request) -> list[Any]:
+    def refresh(
+        run_id: str, overlaid: list[str], smoothing: float, drawn: tuple[Any, ...], request: gr.Request
+    ) -> list[Any]:
         run = services.queue.find(run_id)
+        charts = curves.values(run_id, overlaid, smoothing, drawn, request)
         if run is None:
             gone = markup.notice(say(request, "train.gone"), "warn") if run_id else ""
-            return [gone, *(gr.Button(visible=False) for _ in buttons), "", "", "", "", "", ()]
+            return [gone, *(gr.Button(visible=False) for _ in buttons), "", "", "", "", "", *charts]
         lang = language(request)
         row = reader.row(run, services.queue.place(run))
         state = row.state
@@ -114,7 +118,7 @@ def build_detail(services: Services, reader: look.Reader, chosen: gr.State) -> D
         return [
             look.run_head(row, memory, lang, answers_at if answered else ""), *(gr.Button(visible=flag) for flag in seen),
             look.ending(run, state, lang) if not row.place else "", look.completions(reader.completions(run), lang),
-            run.log_tail(LOG_LINES), reader.config_text(run), run_command(run), _series(services, reader, run_id, overlaid),
+            run.log_tail(LOG_LINES), reader.config_text(run), run_command(run), *charts,
         ]  # fmt: skip
 
     def others(run_id: str, request: gr.Request) -> gr.Dropdown:
@@ -149,68 +153,4 @@ def build_detail(services: Services, reader: look.Reader, chosen: gr.State) -> D
     keep.click(lambda: gr.Row(visible=False), None, confirm, **PRIVATE)
     really.click(remove, [chosen, changed], [said, changed, chosen, confirm], **PRIVATE)
     chosen.change(lambda: ("", gr.Row(visible=False)), None, [said, confirm], **PRIVATE)
-    return Detail(panel, refresh, outputs, overlay, others, clone, changed)
-
-
-def _runs(services: Services, reader: look.Reader, run_id: str, overlaid: list[str] | None) -> dict[str, Any]:
-    """Name -> metrics of the chosen run and those laid over it; equal names are told apart by number."""
-    found: dict[str, Any] = {}
-    for wanted in dict.fromkeys([run_id, *(overlaid or [])]):
-        run = services.queue.find(wanted)
-        if run is not None:
-            name = reader.name(run)
-            found[f"{name} ({len(found) + 1})" if name in found else name] = reader.metrics(run)
-    return found
-
-
-def _series(services: Services, reader: look.Reader, run_id: str, overlaid: list[str] | None) -> tuple[Any, ...]:
-    """Which charts there are and which lines they have."""
-    runs = _runs(services, reader, run_id, overlaid)
-    charts = [(curve.id, chart(runs, curve)) for curve in CURVES]
-    # One point is no line: a chart comes with the second.
-    drawable = [(name, tuple(table["series"].unique())) for name, table in charts if table["step"].nunique() > 1]
-    return (run_id, tuple(overlaid or ()), tuple(drawable))
-
-
-def _curves(services: Services, reader: look.Reader, weight: gr.Slider, drawn: gr.State) -> None:
-    """The charts. They are made anew when a line appears, because a chart keeps the lines it was made with."""
-
-    @gr.render(inputs=[drawn, weight], triggers=[drawn.change, weight.release])
-    def draw(shown: tuple[Any, ...], smoothing: float, request: gr.Request) -> None:
-        run_id, overlaid, charts = shown or ("", (), ())
-        if not charts:
-            markup.view(markup.empty(say(request, "train.no_curves")))
-            return
-        last = {"stamp": None}
-        by_id = {curve.id: curve for curve in CURVES}
-        runs = _runs(services, reader, run_id, list(overlaid))
-        plots = []
-        with gr.Row(elem_classes=["curves"], equal_height=True):
-            for name, series in charts:
-                curve, palette = by_id[name], colours(series)
-                with gr.Column(elem_classes=["curve"], min_width=300, elem_id=f"curve-{name}"):
-                    plots.append(
-                        gr.LinePlot(
-                            chart(runs, curve, smoothing), x="step", y="value", color="series", height=256,
-                            label=tr(f"train.curve.{name}"), show_label=True, x_title=" ", y_title=" ", color_title=" ",
-                            # Gradio's legend is cut off where it is wider than the chart: ours wraps.
-                            color_map=palette, colors_in_legend=[],
-                            y_lim=[0, 100] if curve.share else None, tooltip="all", buttons=[],
-                            key=f"{run_id}-{name}-{series}",
-                        )
-                    )  # fmt: skip
-                    if len(series) > 1:
-                        markup.view(legend(palette))
-
-        def follow() -> Any:
-            """New points for the same lines; nothing is sent while the files have not changed."""
-            stamp = [reader.signature(run) for run in map(services.queue.find, (run_id, *overlaid)) if run]
-            if stamp == last["stamp"]:
-                return gr.skip()
-            last["stamp"] = stamp
-            fresh = _runs(services, reader, run_id, list(overlaid))
-            tables = [chart(fresh, by_id[name], smoothing) for name, _ in charts]
-            return tables if len(tables) > 1 else tables[0]
-
-        # A timer of their own: listening to the page's from here would silence its other listeners.
-        gr.Timer(PATIENCE).tick(follow, None, plots, **PRIVATE)
+    return Detail(panel, refresh, outputs, overlay, weight, curves.drawn, others, clone, changed)
