@@ -78,26 +78,32 @@ def build(services: Services) -> None:
         lang, found = language(request), sources(services)
         a, b = first_choice([source.id for source in found], parameter(request, "a"), parameter(request, "b"))
         models = [gr.Dropdown(choices=[(s.label, s.id) for s in found], value=value) for value in (a, b)]
+        loaded = [s.model for s in found if s.id in (a, b) and s.model and services.models.ready(s.model)]
+        ask = gr.Checkbox(value=len(loaded) == 2)  # who has both in memory hears them; stored answers otherwise
         if len(found) < 2:
             way = (say(lang, "nav.train"), "/train")
             empty = markup.empty(say(lang, "compare.nothing"), say(lang, "compare.nothing.next"), way)
-            return [*models, empty, gr.Tabs(visible=False), *(gr.skip() for _ in (*filters, *whole))]
+            return [*models, empty, gr.Tabs(visible=False), ask, *(gr.skip() for _ in (*filters, *whole))]
         sample = parameter(request, "sample")
         wanted = parameter(request, "question") or (str(Place(sample, 0)) if sample else "")
         asked = comparison.asked(Wish(a, b, place=wanted), request)
-        return [*models, "", gr.Tabs(visible=True), *comparison.filters(asked, lang), *comparison.page(asked, request)]
+        shown = [*comparison.filters(asked, lang), *comparison.page(asked, request)]
+        return [*models, "", gr.Tabs(visible=True), ask, *shown]
 
     def change(request: gr.Request, *values: Any) -> list[Any]:
+        comparison.turn(request)
         asked = comparison.asked(Wish(*values), request)
         return [*comparison.filters(asked, language(request)), *comparison.page(asked, request)]
 
     def step(by: int) -> Callable[..., list[Any]]:
         def go(request: gr.Request, *values: Any) -> list[Any]:
+            comparison.turn(request)
             return comparison.page(comparison.asked(Wish(*values), request, by), request)
 
         return go
 
     def pick(event: gr.EventData, request: gr.Request, *values: Any) -> list[Any]:
+        comparison.turn(request)
         wish = Wish(*values[:5], place=markup.picked(event), blind=values[-1])
         return comparison.page(comparison.asked(wish, request), request)
 
@@ -116,6 +122,7 @@ def build(services: Services) -> None:
     def vote(winner: str) -> Callable[..., list[Any]]:
         @guarded
         def cast(request: gr.Request, *values: Any) -> list[Any]:
+            comparison.turn(request)
             wish = Wish(*values)
             note = comparison.vote(comparison.asked(wish, request), winner, request)
             return [*comparison.page(comparison.asked(wish, request, 1), request)[:-1], note]
@@ -127,7 +134,7 @@ def build(services: Services) -> None:
         event.then(answer, [live, *wishes], [left, right, said], **PRIVATE)
 
     options = in_order("compare")
-    on_load(enter, None, [first, second, nothing, tabs, *filters, *whole])
+    onward(on_load(enter, None, [first, second, nothing, tabs, live, *filters, *whole]))
     for component in (first, second, *filters, blind, live):
         onward(component.input(change, wishes, [*filters, *whole], **options))
     for button, by in ((previous, -1), (following, 1)):

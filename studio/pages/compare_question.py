@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+from collections import OrderedDict
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import gradio as gr
@@ -20,6 +22,8 @@ from studio.views import question as look
 from studio.views.pairs import Reply, answer_card, blind_order, choose, counts, pair, question_card
 from studio.views.sources import Source, pictures, sources, stored
 
+MOST_TABS = 1000  # remembered at a time
+PATIENCE = 2.0  # seconds for words on their way to a tab
 _EMPTY = [
     "image",
     "index",
@@ -77,11 +81,38 @@ class Asked:
         return str(look.Place(self.image, self.index)) if self.row else ""
 
 
+@dataclass
+class _Tab:
+    """What a browser's tab hears: `turn` counts its questions, `sent` is clear while words are on their way to it."""
+
+    turn: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    sent: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        self.sent.set()
+
+
 class Comparison:
     """The questions of two models, for one studio."""
 
     def __init__(self, services: Services) -> None:
         self.services = services
+        self._tabs: OrderedDict[str, _Tab] = OrderedDict()
+
+    def turn(self, request: gr.Request) -> None:
+        """The tab goes on to something else: live answers to what it showed before have been sent, and fall silent."""
+        tab = self._tab(request)
+        with tab.lock:
+            tab.turn += 1
+        tab.sent.wait(PATIENCE)
+
+    def _tab(self, request: gr.Request) -> _Tab:
+        name = str(request.session_hash)
+        tab = self._tabs[name] = self._tabs.pop(name, None) or _Tab()
+        while len(self._tabs) > MOST_TABS:
+            self._tabs.popitem(last=False)
+        return tab
 
     def asked(self, wish: Wish, request: gr.Request, by: int = 0) -> Asked:
         """The wish carried out; `by` steps on from the chosen question."""
@@ -157,12 +188,31 @@ class Comparison:
         )
         return left, right
 
-    def live(self, asked: Asked, request: gr.Request) -> Iterator[tuple[str, str, str]]:
+    def live(self, asked: Asked, request: gr.Request) -> Iterator[tuple[Any, Any, Any]]:
         """Both models answer the question now, one after the other, word by word: left, right, note.
+
+        Ends early when the tab has gone on to something else (`turn`).
 
         Raises:
             UserError: the pictures are gone, or a model cannot be loaded.
         """
+        tab = self._tab(request)
+        turn = tab.turn
+        try:
+            for shown in self._live(asked, request):
+                with tab.lock:
+                    if tab.turn != turn:
+                        break
+                    tab.sent.clear()
+                yield shown
+                tab.sent.set()  # Gradio comes back for more when it has sent what it got
+            else:
+                return
+        finally:
+            tab.sent.set()
+        yield gr.skip(), gr.skip(), gr.skip()  # the last thing said is said once more when a stream ends
+
+    def _live(self, asked: Asked, request: gr.Request) -> Iterator[tuple[str, str, str]]:
         lang, row = language(request), asked.row or {}
         bench, sample = self.sample(asked, request)
         if bench is None or sample is None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
 from core.mmad import read_mmad
+from studio.models import SHIPPED
 from tests.ui.conftest import serving
 from tests.ui.pretend import answer_files, pretend_run
 
@@ -79,6 +81,49 @@ def test_asking_live_without_a_model_says_so_and_keeps_the_stored_answers(compar
     page = open_page(f"{comparing.url}/compare")
     page.get_by_label("Ask live").check()
     expect(page.locator("#compare-said")).to_contain_text("no model on this machine")
+    expect(page.locator("#answer-right")).to_contain_text("stored answer")
+
+
+@pytest.fixture
+def talking(comparing, monkeypatch):
+    """Two models that answer slowly, every word of an answer naming its question; gives their page's address."""
+    from studio.pages import compare_question
+
+    def slow(_loaded, _bench, sample, question, _protocol):
+        for count in range(60):
+            time.sleep(0.05)
+            yield f"[{sample.image} {question.text}]" + " word" * count
+
+    monkeypatch.setattr(compare_question, "stream", slow)
+    monkeypatch.setattr(comparing.services.models, "get", lambda path: None)
+    run = comparing.services.queue.runs()[0]
+    run.final.mkdir()
+    yield f"{comparing.url}/compare?a=model:{SHIPPED / 'emit-tiny'}&b={run.id}:tuned"
+    run.final.rmdir()
+
+
+def test_live_words_of_a_question_that_was_left_do_not_appear_under_the_next(talking, open_page):
+    page = open_page(talking)
+    left = page.locator("#answer-left")
+    expect(left).to_contain_text("stored answer" if left.get_by_text("stored").count() else "No stored answer")
+    page.get_by_label("Ask live").check()
+    for _ in range(3):
+        expect(left).to_contain_text("word word")
+        old = left.inner_text().split("[")[1].split("]")[0]
+        asked = page.locator("#asked .q-card").inner_text()
+        page.locator("#next").click()
+        expect(page.locator("#asked .q-card")).not_to_have_text(asked, use_inner_text=True)
+        for _ in range(20):
+            assert old not in page.locator(".answers").inner_text()
+            page.wait_for_timeout(50)
+
+
+def test_models_that_are_in_memory_answer_live_at_once(talking, open_page, monkeypatch, comparing):
+    monkeypatch.setattr(comparing.services.models, "ready", lambda path: True)
+    page = open_page(talking)
+    expect(page.get_by_label("Ask live")).to_be_checked()
+    expect(page.locator("#answer-left")).to_contain_text("word word")
+    page.get_by_label("Ask live").uncheck()
     expect(page.locator("#answer-right")).to_contain_text("stored answer")
 
 
