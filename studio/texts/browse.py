@@ -53,6 +53,15 @@ TEXTS = {
     ),
     "browse.no_picture": ("The picture is missing", "图片缺失"),
     "browse.hardness": ("share of wrong answers in the last run", "上次训练中错误回答的比例"),
+    "browse.hardest_from": (
+        "Hardest first: the share of wrong answers while run {run} trained, over all it gave. It asked about {n} of these "
+        "samples; the others follow in file order.",
+        "最难优先：训练 {run} 期间所有回答中错误回答的比例。该训练询问了其中 {n} 个样本，其余按文件顺序排列。",
+    ),
+    "browse.hardest_none": (
+        "No run has trained on this benchmark yet, so nothing is known to be hard: train one first.",
+        "尚未用此数据集训练过，因此还不知道哪些样本困难：请先训练一次。",
+    ),
     "browse.unknown_sample": ("This benchmark has no sample {image}.", "该数据集中没有样本 {image}。"),
     "browse.back": ("Back to the samples", "返回样本列表"),
     "browse.position": ("{at} of {n}", "第 {at} / {n} 个"),

@@ -18,7 +18,7 @@ from studio.markup import empty, notice, place
 from studio.placement import placement
 from studio.services import Opened, Services
 from studio.views import samples
-from studio.views.catalogue import address_of, catalogue, choice_of, counts, select
+from studio.views.catalogue import address_of, catalogue, choice_of, counts, last_run, select
 
 State = dict[str, Any]  # the address values of the choice, "p" (page, from 1) and "sample"
 LIST_OUTPUTS = ("state", "listing", "single", "facets", "tally", "clear", "words", "order", "grid", "pages", "previous",
@@ -80,6 +80,8 @@ class Browsing:
         ahead = self.rows["image"].iloc[start + samples.PER_PAGE : start + 2 * samples.PER_PAGE]
         page = self.page if self.page > 1 else None
         grid = samples.grid(self.request, shown, self.opened.bench, self.services.thumbnails, self.link(p=page))
+        if self.choice.order == "hardest":
+            grid = self._hardness_note() + grid
         self.services.thumbnails.prepare(self.opened.bench.path(path) for path in ahead)
         moved = place(**address_of(self.choice, p=page, sample=None))
         state = {**address_of(self.choice), "p": self.page, "bench": self.opened.id}
@@ -95,6 +97,13 @@ class Browsing:
             "previous": gr.update(interactive=self.page > 1, visible=many),
             "following": gr.update(interactive=self.page < self.pages, visible=many),
         }  # fmt: skip
+
+    def _hardness_note(self) -> str:
+        """Which run the order is from, and what it means; without one, that there is none."""
+        found = last_run(self.services, self.opened)
+        if not found.hardness:
+            return notice(say(self.request, "browse.hardest_none"), "warn")
+        return notice(say(self.request, "browse.hardest_from", run=found.name, n=len(found.hardness)))
 
     def _sample(self, sample: Sample, push: bool) -> dict[str, Any]:
         opened, request, marks = self.opened, self.request, self.services.workspace.marks

@@ -6,10 +6,10 @@ status, flags, corrections, hardness, right or wrong) is looked up for every req
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -23,6 +23,7 @@ from core.workspace import Status
 if TYPE_CHECKING:
     from studio.services import Opened, Services
 
+T = TypeVar("T")
 FACETS = ("dataset", "product", "defect", "split", "task", "status", "answers", "mark")
 STATUSES = ("none", "original", "suggested", *(str(status) for status in Status))
 ANSWERS = ("fixed", "regressed", "both_wrong", "both_right")
@@ -80,10 +81,16 @@ def catalogue(services: Services, opened: Opened) -> pd.DataFrame:
     table["corrected"] = images.isin(set(corrections))
     _relabel(table, {image: correction.label for image, correction in corrections.items()})
     table["status"] = _statuses(table, opened, services)
-    run = services.remember(("last run", *_newest(services.runs_dir)), lambda: run_facts(services.runs_dir))
+    run = last_run(services, opened)
     table["hardness"] = images.map(run.hardness) if len(run.hardness) else np.nan
     table["answers"] = images.map(run.answers) if len(run.answers) else None
     return table
+
+
+def last_run(services: Services, opened: Opened) -> RunFacts:
+    """What the last run on this benchmark found hard and answered."""
+    key = ("last run", opened.id, opened.stamp, *_newest(services.runs_dir))
+    return services.remember(key, lambda: run_facts(services.runs_dir, opened.bench.by_image))
 
 
 def _relabel(table: pd.DataFrame, labels: Mapping[str, str]) -> None:
@@ -124,29 +131,36 @@ def _statuses(table: pd.DataFrame, opened: Opened, services: Services) -> pd.Cat
 
 @dataclass(frozen=True)
 class RunFacts:
-    """What the last run says about samples: hardness 0 to 1, and base against tuned, by image."""
+    """What the last run (`name`: its id) says about samples: hardness 0 to 1, and base against tuned, by image."""
 
     name: str = ""
     hardness: Mapping[str, float] = field(default_factory=dict)
     answers: Mapping[str, str] = field(default_factory=dict)
 
 
-def run_facts(runs_dir: Path) -> RunFacts:
-    """From the newest run that recorded difficulty, and the newest that answered; a damaged run is passed over."""
+def run_facts(runs_dir: Path, known: Container[str]) -> RunFacts:
+    """From the newest run that recorded difficulty of `known` images, and the newest that answered questions about them.
+
+    A run on another benchmark says nothing here; a damaged one is passed over.
+    """
     name, hardness, answers = "", {}, {}
     for run in list_runs(runs_dir):
         try:
             if not hardness:
                 ranked = hardest(run.difficulty(), "sample")
-                hardness = dict(zip(ranked["image"], ranked["hardness"], strict=True))
+                hardness = _known(dict(zip(ranked["image"], ranked["hardness"], strict=True)), known)
                 name = run.id if hardness else name
             if not answers:
-                answers = _outcomes(run.path / "answers")
+                answers = _known(_outcomes(run.path / "answers"), known)
         except (UserError, OSError, ValueError, KeyError):
             continue
         if hardness and answers:
             break
     return RunFacts(name, hardness, answers)
+
+
+def _known(values: Mapping[str, T], known: Container[str]) -> dict[str, T]:
+    return {image: value for image, value in values.items() if image in known}
 
 
 def _outcomes(folder: Path) -> dict[str, str]:

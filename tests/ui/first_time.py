@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -149,7 +148,7 @@ def main() -> None:
     try:
         _walk(f"http://127.0.0.1:{port}", arguments)
     finally:
-        app.send_signal(signal.SIGINT)
+        app.terminate()
         app.wait(30)
         shutil.rmtree(workspace, ignore_errors=True)
 
