@@ -2,7 +2,8 @@
 
 frame.py    header, page shell, the table of pages       services.py   what pages share (the only thing they share)
 pages/      one file a page                              jobs.py       background work with progress and stop
-texts/      every word on screen, in two languages       thumbnails.py small pictures, made once
+endpoints/  the same for scripts, one file a page        thumbnails.py small pictures, made once
+texts/      every word on screen, in two languages       models.py     the few models that are in memory
 """
 
 from __future__ import annotations

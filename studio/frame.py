@@ -1,7 +1,7 @@
 """The frame around every page: header, progress of the demo, and the table of pages.
 
-A page is a module of `studio.pages` with `build(services)`; it may have `endpoints(services)`, a list of typed functions
-that gradio_client can call by name. Everything else of a page is private.
+A page is a module of `studio.pages` with `build(services)`, and one of the same name in `studio.endpoints` with
+`endpoints(services)`, a list of typed functions that gradio_client can call by name. Everything else of a page is private.
 """
 
 from __future__ import annotations
@@ -132,9 +132,8 @@ def _page(services: Services, module: str) -> None:
         page.build(services)
     for event in _loads:
         event.then(None, None, None, js=f"() => emit.arrived({len(_loads)})", **PRIVATE)
-    if hasattr(page, "endpoints"):
-        for function in page.endpoints(services):
-            gr.api(guarded(function), api_name=function.__name__)
+    for function in importlib.import_module(f"studio.endpoints.{module}").endpoints(services):
+        gr.api(guarded(function), api_name=function.__name__)
 
 
 def _header(module: str, services: Services | None = None, request: gr.Request | None = None) -> str:

@@ -1,7 +1,9 @@
 """An own product: what lies in a folder of pictures, what each folder means, and the benchmark that is made of it.
 
+source(...)  -> the folder that was named, or an uploaded zip unpacked
 look(root)   -> the folders that hold pictures, each with a guess: good, defect or mask
-make(...)    -> stages them in the layout `core.synthesis` reads and builds the benchmark, with the audit's findings
+start(...)   -> in the background: `make` stages them in the layout `core.synthesis` reads and builds the benchmark, with the
+                audit's findings
 """
 
 from __future__ import annotations
@@ -13,17 +15,105 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from core.errors import UserError, explain_os_error
 from core.mmad import SPLITS, Benchmark, audit
 from core.pictures import SUFFIXES
+from studio.i18n import say
 from studio.jobs import Job
+
+if TYPE_CHECKING:
+    import gradio as gr
+
+    from studio.services import Services
 
 GOOD_NAMES = {"good", "ok", "normal", "pass", "passed", "fine", "gut", "正常", "良品", "合格"}
 MASK_NAMES = {"ground_truth", "masks", "mask", "gt", "label", "labels", "annotations", "segmentation"}
 SPLIT_NAMES = {**{name: name for name in SPLITS}, "validation": "val", "training": "train", "testing": "test"}
 MOST_FOLDERS = 500
 MOST_PICTURES = 200_000
+
+
+UPLOADED = "upload:"
+
+
+def only_local(services: Services, request: gr.Request | None = None) -> None:
+    """Do nothing when the caller sits at this machine: who comes over the network may not name its folders.
+
+    Raises:
+        UserError: the studio is open to the network.
+    """
+    if not services.local:
+        raise UserError(say(request, "product.remote"))
+
+
+def source(services: Services, folder: str, zipped: str | None, request: gr.Request | None = None) -> Path:
+    """Where the pictures lie: the named folder, or the upload unpacked beside the benchmarks.
+
+    Raises:
+        UserError: neither was given, the studio is open to the network, or the zip cannot be used.
+    """
+    if folder.strip():
+        only_local(services, request)
+        return Path(folder.strip()).expanduser()
+    if not zipped:
+        raise UserError(say(request, "product.need_source"))
+    from core.synthesis import unpack
+
+    services.uploads_dir.mkdir(parents=True, exist_ok=True)
+    return unpack(zipped, Path(tempfile.mkdtemp(dir=services.uploads_dir)) / Path(zipped).stem[:60])
+
+
+def told(services: Services, root: Path) -> str:
+    """What scripts are told of a source, and `known` takes back: an upload's place on the server is nobody's business."""
+    inside = services.uploads_dir in root.parents
+    return UPLOADED + root.relative_to(services.uploads_dir).as_posix() if inside else str(root)
+
+
+def known(services: Services, name: str) -> Path:
+    """The source that `told` named.
+
+    Raises:
+        UserError: no such upload, or a folder of a studio that is open to the network.
+    """
+    if not name.startswith(UPLOADED):
+        only_local(services)
+        return Path(name).expanduser()
+    root = (services.uploads_dir / name.removeprefix(UPLOADED)).resolve()
+    if services.uploads_dir not in root.parents or not root.is_dir():
+        raise UserError("This upload is not there any more: upload the zip again.")
+    return root
+
+
+def job_name(product: str) -> str:
+    return f"product {slug(product)}"
+
+
+def start(
+    services: Services, root: Path, called: str, good: Sequence[str], defects: Sequence[str], masks: Sequence[str],
+    *, keep_splits: bool = False, request: gr.Request | None = None,
+) -> Job:  # fmt: skip
+    """Make the benchmark in the background and open it; the job's result is (its number, `Made`).
+
+    Raises:
+        UserError: no name, a name that is taken, or folders of which no benchmark can be made.
+    """
+    product = slug(called)
+    if not product:
+        raise UserError(say(request, "product.need_name"))
+    out = services.benchmarks_dir / product
+    if out.exists():
+        raise UserError(say(request, "product.taken", name=product))
+    check(look(root), good, defects, masks)
+
+    def work(job: Job) -> tuple[int, Made]:
+        made = make(job, root, out, product, good, defects, masks, keep_splits=keep_splits)
+        if services.uploads_dir in root.parents:  # an unpacked upload is copied into the benchmark by now
+            shutil.rmtree(services.uploads_dir / root.relative_to(services.uploads_dir).parts[0], ignore_errors=True)
+        return services.open(out, called.strip()).id, made
+
+    return services.jobs.start(job_name(called), work)
 
 
 @dataclass(frozen=True)

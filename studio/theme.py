@@ -37,7 +37,7 @@ def theme() -> gr.themes.Base:
         background_fill_secondary="*neutral_50", background_fill_secondary_dark="*neutral_900",
         block_background_fill="white", block_background_fill_dark="*neutral_900",
         block_border_color="*neutral_200", block_border_color_dark="*neutral_800",
-        block_border_width="1px", block_shadow="none", block_padding="12px",
+        block_border_width="1px", block_shadow="none", block_padding="12px", block_radius="10px",
         block_label_background_fill="transparent", block_label_background_fill_dark="transparent",
         block_label_border_width="0px", block_label_text_color="*neutral_500",
         block_label_text_color_dark="*neutral_400", block_label_text_weight="500",

@@ -12,7 +12,6 @@ import gradio as gr
 
 from core.errors import UserError
 from core.mmad import audit
-from studio import endpoints as api
 from studio.frame import PRIVATE, guarded, in_order, on_load
 from studio.i18n import say, tr
 from studio.markup import meter, notice, picked, picker, view
@@ -21,8 +20,6 @@ from studio.services import Opened, Services
 from studio.views import heat, masks, samples
 from studio.views.browsing import Browsing, State, opened_of, stage, updates
 from studio.views.catalogue import ORDERS, address_of, choice_of
-
-endpoints = api.browse
 
 
 def build(services: Services) -> None:

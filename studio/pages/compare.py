@@ -11,16 +11,14 @@ from typing import Any
 import gradio as gr
 
 from studio import markup
-from studio import work_endpoints as api
 from studio.frame import PRIVATE, guarded, in_order, on_load
 from studio.i18n import both, language, say, tr
 from studio.pages.compare_question import Comparison, Wish, first_choice
 from studio.pages.compare_tasks import build_tasks
 from studio.services import Services, parameter
+from studio.views import proof as measured
 from studio.views.question import Place
 from studio.views.sources import sources
-
-endpoints = api.compare
 
 
 def build(services: Services) -> None:
@@ -29,7 +27,7 @@ def build(services: Services) -> None:
     with gr.Row(elem_classes=["compare-top"], equal_height=False):
         markup.view(markup.heading(both("compare.title"), both("compare.note")))
         first = gr.Dropdown([], label=tr("compare.first"), elem_id="model-a", min_width=240)
-        swap = gr.Button("⇄", size="sm", scale=0, min_width=44, elem_id="swap")
+        swap = gr.Button(tr("compare.swap"), size="sm", scale=0, min_width=64, elem_id="swap")
         second = gr.Dropdown([], label=tr("compare.second"), elem_id="model-b", min_width=240)
     nothing = markup.view(elem_id="compare-nothing")
     with gr.Tabs(visible=False, elem_id="compare-tabs") as tabs:
@@ -69,10 +67,16 @@ def build(services: Services) -> None:
                     heat_b = gr.Image(interactive=False, buttons=["fullscreen"], elem_id="heat-b")
         with gr.Tab(tr("compare.tab.tasks"), id="tasks") as tasks_tab:
             tasks = build_tasks(services)
+        with gr.Tab(tr("compare.tab.proof"), id="proof", visible=False) as proof_tab:
+            proof = markup.view(elem_id="proof")
 
     wishes = [first, second, outcome, task, product, place, blind]  # the order of `Wish`
     filters = [outcome, task, product]
     whole = [place, rows, asked_html, left, right, shown, votes, heatmaps, said]
+
+    @guarded
+    def prove(request: gr.Request) -> str:
+        return measured.proof(language(request))
 
     def enter(request: gr.Request) -> list[Any]:
         lang, found = language(request), sources(services)
@@ -83,12 +87,12 @@ def build(services: Services) -> None:
         if len(found) < 2:
             way = (say(lang, "nav.train"), "/train")
             empty = markup.empty(say(lang, "compare.nothing"), say(lang, "compare.nothing.next"), way)
-            return [*models, empty, gr.Tabs(visible=False), ask, *(gr.skip() for _ in (*filters, *whole))]
+            return [*models, empty, gr.Tabs(visible=False), ask, gr.skip(), *(gr.skip() for _ in (*filters, *whole))]
         sample = parameter(request, "sample")
         wanted = parameter(request, "question") or (str(Place(sample, 0)) if sample else "")
         asked = comparison.asked(Wish(a, b, place=wanted), request)
         shown = [*comparison.filters(asked, lang), *comparison.page(asked, request)]
-        return [*models, "", gr.Tabs(visible=True), ask, *shown]
+        return [*models, "", gr.Tabs(visible=True), ask, gr.Tab(visible=measured.there()), *shown]
 
     def change(request: gr.Request, *values: Any) -> list[Any]:
         comparison.turn(request)
@@ -134,7 +138,7 @@ def build(services: Services) -> None:
         event.then(answer, [live, *wishes], [left, right, said], **PRIVATE)
 
     options = in_order("compare")
-    onward(on_load(enter, None, [first, second, nothing, tabs, live, *filters, *whole]))
+    onward(on_load(enter, None, [first, second, nothing, tabs, live, proof_tab, *filters, *whole]))
     for component in (first, second, *filters, blind, live):
         onward(component.input(change, wishes, [*filters, *whole], **options))
     for button, by in ((previous, -1), (following, 1)):
@@ -147,6 +151,7 @@ def build(services: Services) -> None:
         onward(button.click(vote(winner), wishes, whole, **{**options, "trigger_mode": "once"}))
     for event in (tasks_tab.select, first.input, second.input):
         event(tasks.show, [first, second], tasks.outputs, **PRIVATE)
+    proof_tab.select(prove, None, proof, **PRIVATE)
     turn.then(tasks.show, [first, second], tasks.outputs, **PRIVATE)
 
 

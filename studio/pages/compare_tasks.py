@@ -60,7 +60,7 @@ def build_tasks(services: Services) -> Tasks:
             return ["", empty, "", "", *(gr.DownloadButton(visible=False) for _ in buttons)]
         rows = look.scores(left, right)
         told = cautions(((first, left), (second, right)), lang)
-        files = _files(services, request, first, second, left, right, rows, told)
+        files = _files(services, request, first, second, left, right, rows)
         return [
             _notes(rows, left, right, lang) + told, look.table(rows, first.label, second.label, lang),
             look.radar(rows, first.label, second.label, lang), _ballot(services, request, first, second),
@@ -111,13 +111,15 @@ def _ballot(services: Services, request: gr.Request, first: Source, second: Sour
     return f'<div class="ballot">{title}{bars}</div>'
 
 
-def _files(
-    services: Services, request: gr.Request, first: Source, second: Source, left: pd.DataFrame, right: pd.DataFrame,
-    rows: list[look.Score], told: str,
-) -> list[Path]:  # fmt: skip
-    """The three exports as files with fixed names, in a folder of their own."""
-    folder = Path(tempfile.mkdtemp(prefix="emit-compare-"))
-    pairs = pair(left, right)
+def report_of(
+    services: Services,
+    request: gr.Request | None,
+    first: Source,
+    second: Source,
+    left: pd.DataFrame,
+    right: pd.DataFrame,
+) -> str:
+    """The comparison as one HTML page, with pictures of what changed."""
     try:
         opened = services.of(request)
     except UserError:
@@ -127,7 +129,19 @@ def _files(
         bench = pictures(services, opened, second, image)
         return (bench, bench.by_image[image]) if bench else None
 
-    page = report(first.label, second.label, rows, pairs, picture, language(request), told)
+    lang = language(request)
+    told = cautions(((first, left), (second, right)), lang)
+    return report(first.label, second.label, look.scores(left, right), pair(left, right), picture, lang, told)
+
+
+def _files(
+    services: Services, request: gr.Request, first: Source, second: Source, left: pd.DataFrame, right: pd.DataFrame,
+    rows: list[look.Score],
+) -> list[Path]:  # fmt: skip
+    """The three exports as files with fixed names, in a folder of their own."""
+    folder = Path(tempfile.mkdtemp(prefix="emit-compare-"))
+    pairs = pair(left, right)
+    page = report_of(services, request, first, second, left, right)
     return [
         write_atomic(folder / "comparison.html", page),
         write_atomic(folder / "answers.csv", to_csv(pairs, first.label, second.label)),

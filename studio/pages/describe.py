@@ -15,7 +15,6 @@ import gradio as gr
 from core.errors import UserError
 from core.mmad import read_knowledge
 from core.workspace import Conflict, Status, export_knowledge, import_knowledge
-from studio import endpoints as api
 from studio import generation
 from studio.frame import PRIVATE, guarded, on_load
 from studio.i18n import both, say, tr
@@ -28,9 +27,6 @@ HOLD = "(...values) => emit.hold(values)"
 RELEASE = "() => emit.release({})"
 DOWNLOAD = "(text) => emit.download('domain_knowledge.json', text)"
 State = dict[str, Any]  # address values of the text, "bench", "based_on", "shown" (the text as it was shown), "undone"
-
-
-endpoints = api.describe
 
 
 def build(services: Services) -> None:

@@ -14,21 +14,18 @@ from core.errors import UserError
 from core.files import write_atomic
 from core.pictures import open_image
 from studio import markup
-from studio import work_endpoints as api
 from studio.adding import add_picture
 from studio.frame import PRIVATE, guarded, on_load
 from studio.i18n import both, language, say, tr
 from studio.inspection import Verdict, Wish, inspect_pictures
 from studio.placement import placement
+from studio.preferences import THRESHOLD
 from studio.services import Opened, Services
 from studio.views import verdicts as look
 from studio.views.sources import sources
 
 GOOD = "good"
 REFERENCES = 4  # more only take time
-THRESHOLD = 0.5
-
-endpoints = api.inspect
 
 
 def build(services: Services) -> None:
@@ -207,7 +204,7 @@ def build(services: Services) -> None:
 
 def _gallery(key: str, name: str) -> gr.Gallery:
     return gr.Gallery(
-        label=tr(key), type="filepath", interactive=True, columns=4, rows=1, height=150, object_fit="cover",
+        label=tr(key), type="filepath", interactive=True, columns=4, rows=1, height=112, object_fit="cover",
         show_label=False, fit_columns=False, file_types=["image"],
         elem_id=name, sources=["upload", "clipboard"], buttons=[],
     )  # fmt: skip

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Callable
 from html import escape
 from pathlib import Path
@@ -11,7 +9,6 @@ from typing import Any
 
 import gradio as gr
 
-from core.errors import UserError
 from studio import intake
 from studio.frame import PRIVATE, address, guarded
 from studio.i18n import both, say, texts, tr
@@ -65,7 +62,7 @@ def build(services: Services) -> None:
     working = [progress, stop, clock, third, result]
 
     def look_inside(zipped: str | None, where: str, called: str, request: gr.Request) -> tuple[Any, ...]:
-        root = _source(services, request, zipped, where)
+        root = intake.source(services, where, zipped, request)
         folders = intake.look(root)
         product = called.strip() or (Path(where).name if where else Path(zipped or "").stem)
         paths = [(f"{f.path} ({f.count})", f.path) for f in folders]
@@ -86,21 +83,8 @@ def build(services: Services) -> None:
     def start(
         values: State, called: str, yes: list[str], no: list[str], drawn: list[str], own: bool, request: gr.Request
     ) -> tuple[Any, ...]:
-        product = intake.slug(called)
-        if not product:
-            raise UserError(say(request, "product.need_name"))
-        out, root = services.benchmarks_dir / product, Path(values["root"])
-        if out.exists():
-            raise UserError(say(request, "product.taken", name=product))
-        intake.check(intake.look(root), yes, no, drawn)
-
-        def work(job: Job) -> tuple[int, intake.Made]:
-            made = intake.make(job, root, out, product, yes, no, drawn, keep_splits=own)
-            _forget_upload(services, root)
-            return services.open(out, called.strip()).id, made
-
-        services.jobs.start(f"product {product}", work)
-        return ({**values, "job": f"product {product}"}, *watch({"job": f"product {product}"}, request))
+        job = intake.start(services, Path(values["root"]), called, yes, no, drawn, keep_splits=own, request=request)
+        return ({**values, "job": job.name}, *watch({"job": job.name}, request))
 
     def watch(values: State, request: gr.Request) -> tuple[Any, ...]:
         job = services.jobs.get(values.get("job", ""))
@@ -119,8 +103,7 @@ def build(services: Services) -> None:
             job.stop()
 
     def open_existing(where: str, request: gr.Request) -> str:
-        if not services.local:
-            raise UserError(say(request, "product.remote"))
+        intake.only_local(services, request)
         here = services.open(Path(where.strip()).expanduser())
         link = f'<a class="button" href="{address("", here.id)}">{escape(say(request, "product.open"))}</a>'
         return notice(say(request, "product.opened", name=here.name), "good") + f'<p class="links">{link}</p>'
@@ -143,26 +126,6 @@ def build(services: Services) -> None:
 def _step(number: int) -> str:
     title, note = both(f"product.step{number}"), both(f"product.step{number}_note")
     return f'<div class="step-title"><b>{number}</b><h2>{title}</h2><p>{note}</p></div>'
-
-
-def _source(services: Services, request: gr.Request, zipped: str | None, where: str) -> Path:
-    """Where the pictures lie: the named folder, or the upload unpacked beside the benchmarks."""
-    if where.strip():
-        if not services.local:
-            raise UserError(say(request, "product.remote"))
-        return Path(where.strip()).expanduser()
-    if not zipped:
-        raise UserError(say(request, "product.need_source"))
-    from core.synthesis import unpack
-
-    services.uploads_dir.mkdir(parents=True, exist_ok=True)
-    return unpack(zipped, Path(tempfile.mkdtemp(dir=services.uploads_dir)) / Path(zipped).stem[:60])
-
-
-def _forget_upload(services: Services, root: Path) -> None:
-    """An unpacked upload is copied into the benchmark by now."""
-    if services.uploads_dir in root.parents:
-        shutil.rmtree(services.uploads_dir / root.relative_to(services.uploads_dir).parts[0], ignore_errors=True)
 
 
 def _folders(request: gr.Request, services: Services, folders: list[intake.PictureFolder]) -> str:

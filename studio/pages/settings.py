@@ -9,19 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from html import escape
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from core import __version__
-from core.errors import UserError
 from core.runs import list_runs
-from studio import generation
 from studio.frame import PRIVATE, guarded, on_load
 from studio.i18n import both, say, tr
-from studio.markup import heading, notice, view
-from studio.models import SHIPPED
+from studio.markup import heading, notice, picked, picker, view
+from studio.models import shipped
+from studio.preferences import THRESHOLD, Preferences
 from studio.services import Services
 
 PACKAGES = ("torch", "transformers", "trl", "peft", "accelerate", "datasets", "gradio", "openai", "pandas", "numpy",
@@ -30,11 +28,11 @@ PACKAGES = ("torch", "transformers", "trl", "peft", "accelerate", "datasets", "g
 KEEP_NAME = "(name) => emit.setName(name)"
 KEEP_THEME = "(theme) => emit.setTheme(theme === 'system' ? null : theme)"
 READ_THEME = "() => localStorage.getItem('emit-theme') || 'system'"
-DEFAULT_THRESHOLD = 0.5
 
 
 def build(services: Services) -> None:
     """The page: a panel a subject."""
+    preferences = Preferences(services)
     view(heading(both("settings.title")))
     with gr.Row(elem_id="settings"):
         with gr.Column(elem_classes="panel"):
@@ -47,7 +45,7 @@ def build(services: Services) -> None:
             view(f"<h2>{both('settings.models')}</h2>")
             model = gr.Dropdown([], label=tr("settings.model"), info=tr("settings.model_info"), allow_custom_value=True,
                                 elem_classes="bare", elem_id="settings-model")  # fmt: skip
-            threshold = gr.Slider(0.05, 0.95, DEFAULT_THRESHOLD, step=0.01, label=tr("settings.threshold"),
+            threshold = gr.Slider(0.05, 0.95, THRESHOLD, step=0.01, label=tr("settings.threshold"),
                                   elem_classes="bare", elem_id="settings-threshold")  # fmt: skip
             keep_models = gr.Button(tr("common.save"), size="sm", elem_classes="fit", elem_id="settings-models-save")
         with gr.Column(elem_classes="panel"):
@@ -64,35 +62,36 @@ def build(services: Services) -> None:
                     tr("common.save"), size="sm", elem_classes="fit", elem_id="settings-endpoint-save"
                 )
                 forget = gr.Button(tr("settings.forget"), size="sm", elem_classes="fit", elem_id="settings-forget")
+    with gr.Column(elem_classes="panel", elem_id="benchmarks"):
+        view(f"<h2>{both('settings.benchmarks')}</h2><p>{both('settings.benchmarks_note')}</p>")
+        opened = picker()
     with gr.Column(elem_classes="panel", elem_id="about"):
         view(f"<h2>{both('settings.about')}</h2><p>{both('settings.about_text')}</p>{_versions()}")
 
     def enter(request: gr.Request) -> tuple[Any, ...]:
-        settings = services.workspace.settings
         login = say(request, "settings.name_login", name=request.username) if request.username else None
+        now = preferences.get()
         return (
             gr.update(value=services.person(request), interactive=login is None, **({"info": login} if login else {})),
-            gr.update(choices=_models(services, request), value=str(settings.get("model") or SHIPPED / "emit-tiny")),
-            float(settings.get("threshold", DEFAULT_THRESHOLD)), settings.get("endpoint_url") or "",
-            generation.endpoint_model(services), _key_state(services, request),
+            gr.update(choices=_models(services, request), value=now["model"]), now["threshold"], now["endpoint_url"],
+            now["endpoint_model"], _key_state(services, request), _benchmarks(services, request),
         )  # fmt: skip
 
     def save_models(path: str, limit: float, request: gr.Request) -> None:
-        if not Path(path).is_dir():
-            raise UserError(say(request, "settings.no_model", path=path))
-        services.workspace.settings.set("model", "" if Path(path) == SHIPPED / "emit-tiny" else path)
-        services.workspace.settings.set("threshold", float(limit))
+        preferences.set({"model": path, "threshold": limit}, request)
         gr.Info(say(request, "settings.saved"), title="", duration=2)
 
     def save_endpoint(where: str, who: str, secret: str, request: gr.Request) -> tuple[str, str]:
-        if where.strip() and not where.strip().startswith(("http://", "https://")):
-            raise UserError(say(request, "settings.bad_url"))
-        services.workspace.settings.set("endpoint_url", where.strip())
-        services.workspace.settings.set("endpoint_model", who.strip())
-        if secret.strip():
-            services.secrets.set(secret)
-        gr.Info(say(request, "settings.saved"), title="", duration=2)
+        had = services.secrets.place()
+        given = {"key": secret} if secret.strip() else {}
+        preferences.set({"endpoint_url": where, "endpoint_model": who, **given}, request)
+        lost = had == "file" and services.secrets.place() is None
+        gr.Info(say(request, "settings.key_moved" if lost else "settings.saved"), title="", duration=8 if lost else 2)
         return "", _key_state(services, request)
+
+    def forget_bench(event: gr.EventData, request: gr.Request) -> str:
+        services.workspace.benchmarks.forget(int(picked(event)))
+        return _benchmarks(services, request)
 
     def forget_key(request: gr.Request) -> str:
         services.secrets.set(None)
@@ -101,18 +100,31 @@ def build(services: Services) -> None:
     def on(event: Any, handler: Callable[..., Any], inputs: Any, outputs: Any) -> None:
         event(guarded(handler), inputs, outputs, **PRIVATE)
 
-    on_load(enter, None, [name, model, threshold, url, vision, key_state])
+    on_load(enter, None, [name, model, threshold, url, vision, key_state, opened])
     on_load(None, None, theme, js=READ_THEME)
     name.change(None, name, None, js=KEEP_NAME)
     theme.input(None, theme, None, js=KEEP_THEME)
     on(keep_models.click, save_models, [model, threshold], None)
     on(keep_endpoint.click, save_endpoint, [url, vision, key], [key, key_state])
     on(forget.click, forget_key, None, key_state)
+    on(opened.select, forget_bench, None, opened)
+
+
+def _benchmarks(services: Services, request: gr.Request) -> str:
+    """The opened benchmarks, each with a way off the list."""
+    word = escape(say(request, "settings.forget_bench"))
+    rows = "".join(
+        f"<tr><td>{escape(row.name)}</td><td><code>{escape(row.path)}</code></td><td>"
+        f'<button class="link" data-pick="{row.id}" aria-label="{word}: {escape(row.name)}">{word}</button></td></tr>'
+        for row in services.benchmarks()
+    )
+    none = f'<p class="quiet">{escape(say(request, "common.none"))}</p>'
+    return f'<table class="plain"><tbody>{rows}</tbody></table>' if rows else none
 
 
 def _models(services: Services, request: gr.Request) -> list[tuple[str, str]]:
-    """The shipped base and what runs have trained."""
-    found = [(say(request, "settings.model_shipped"), str(SHIPPED / "emit-tiny"))]
+    """What ships and what runs have trained."""
+    found = [(say(request, "settings.model_shipped", name=path.name), str(path)) for path in shipped()]
     found += [(run.id, str(run.final)) for run in list_runs(services.runs_dir) if run.final.is_dir()]
     return found
 
@@ -139,4 +151,5 @@ def _licence(info: Any) -> str:
     """A package's licence in a word: its expression, else its classifier, else the first line of its text."""
     classifiers = [c.split(" :: ")[-1] for c in info.get_all("Classifier") or () if c.startswith("License ::")]
     text = info.get("License-Expression") or (classifiers[0] if classifiers else info.get("License") or "")
-    return text.splitlines()[0][:60] if text else "see the package"
+    # More than two licences are too much for a line: the package says which part is under which.
+    return text.splitlines()[0] if text and text.count(" AND ") < 3 else "several: see the package"

@@ -11,7 +11,6 @@ from typing import Any
 import gradio as gr
 
 from studio import markup
-from studio import work_endpoints as api
 from studio.frame import in_order, on_load
 from studio.i18n import both, language, tr
 from studio.machine import meters
@@ -22,8 +21,6 @@ from studio.views import runs as look
 from studio.views.settings_form import config_of
 
 NEW = "new"
-
-endpoints = api.train
 
 
 def build(services: Services) -> None:

@@ -13,6 +13,23 @@ TEXTS = {
     "compare.swap": ("Swap", "互换"),
     "compare.tab.question": ("Question by question", "逐题对比"),
     "compare.tab.tasks": ("All tasks", "全部任务"),
+    "compare.tab.proof": ("What each part gains", "各部分的贡献"),
+    "compare.proof.how": (
+        "The figures of the README, read from the same summaries: accuracy in percent, mean ± standard deviation over seeds. "
+        "The McNemar test pools the questions of all seeds and speaks for these trained models; the t-test takes each seed as "
+        "one observation and speaks for the recipe.",
+        "与 README 相同的数据：准确率（%），为各随机种子的均值 ± 标准差。McNemar 检验合并所有种子的问题，说明这些训练所得的模型；"
+        "t 检验以每个种子为一个观测，说明训练方案本身。",
+    ),
+    "compare.proof.about": (
+        "{questions} test questions, {runs} runs; protocol: {protocol}; {cores} CPU cores; {dates}",
+        "测试问题 {questions} 个，训练 {runs} 次；评测方式：{protocol}；CPU 核心 {cores}；{dates}",
+    ),
+    "compare.proof.runs": ("Seeds", "种子数"),
+    "compare.proof.minutes": ("Minutes of training", "训练分钟数"),
+    "compare.proof.points": ("Points", "百分点"),
+    "compare.proof.mcnemar": ("p (McNemar, questions)", "p（McNemar，按问题）"),
+    "compare.proof.t": ("p (t-test, seeds)", "p（t 检验，按种子）"),
     "compare.show": ("Show", "显示"),
     "compare.all": ("All {n}", "全部 {n}"),
     "compare.fixed": ("Fixed {n}", "已修正 {n}"),

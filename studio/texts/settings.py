@@ -19,7 +19,7 @@ TEXTS = {
         "A checkpoint's folder on this machine. It draws heatmaps and answers questions.",
         "本机上的模型文件夹，用于生成热力图和回答问题。",
     ),
-    "settings.model_shipped": ("emit-tiny (ships with the studio)", "emit-tiny（随软件提供）"),
+    "settings.model_shipped": ("{name} (ships with the studio)", "{name}（随软件提供）"),
     "settings.threshold": ("Call a picture defective from P(defect) on", "P(缺陷) 不低于此值时判为缺陷"),
     "settings.endpoint": ("Vision model for descriptions", "用于生成描述的视觉模型"),
     "settings.url": ("Address (OpenAI-compatible)", "地址（兼容 OpenAI）"),
@@ -45,6 +45,15 @@ TEXTS = {
         "{path} is not a folder on this machine: check the path.",
         "{path} 不是本机上的文件夹：请检查路径。",
     ),
+    "settings.bad_threshold": ("The threshold must lie between 0 and 1.", "阈值必须在 0 和 1 之间。"),
+    "settings.key_moved": (
+        "Saved. The key was kept for the former address and is forgotten: enter the new address's key.",
+        "已保存。原密钥属于之前的地址，已被删除：请输入新地址的密钥。",
+    ),
+    "settings.key_elsewhere": (
+        "The key comes from this server's environment, so its address is set there too (OPENAI_BASE_URL).",
+        "密钥来自服务器的环境变量，因此地址也须在环境变量中设置（OPENAI_BASE_URL）。",
+    ),
     "settings.bad_url": ("The address must start with http:// or https://.", "地址必须以 http:// 或 https:// 开头。"),
     "settings.about": ("About", "关于"),
     "settings.about_text": (
@@ -58,5 +67,9 @@ TEXTS = {
     "settings.version": ("Version", "版本"),
     "settings.licence": ("Licence", "许可证"),
     "settings.benchmarks": ("Opened benchmarks", "已打开的数据集"),
+    "settings.benchmarks_note": (
+        "Off the list, a benchmark keeps its files and everything people wrote about it; opening it again brings them back.",
+        "从列表移除后，数据集的文件和所有撰写内容都会保留；重新打开即可恢复。",
+    ),
     "settings.forget_bench": ("Take off the list", "从列表移除"),
 }

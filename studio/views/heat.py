@@ -9,7 +9,7 @@ from core.errors import UserError
 from core.mmad import Benchmark, Sample
 from core.pictures import open_image
 from studio.i18n import say
-from studio.models import SHIPPED, difference
+from studio.models import difference, first_model
 from studio.placement import placement
 from studio.thumbnails import LARGE
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 
 def model_path(services: Services) -> Path:
-    """The model that looks: the one chosen in Settings, else the one that ships."""
-    return Path(services.workspace.settings.get("model") or SHIPPED / "emit-tiny")
+    """The model that looks: the one chosen in Settings, else the one that ships (tuned, if there is one)."""
+    return Path(services.workspace.settings.get("model") or first_model())
 
 
 def slider_pair(services: Services, bench: Benchmark, sample: Sample, request: gr.Request | None) -> tuple[Any, Any]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from studio.i18n import say
+from studio.i18n import say, texts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -84,6 +84,12 @@ class Reply:
     source: str = "stored"
 
 
+def task_name(task: str, lang: str) -> str:
+    """A task as people call it, escaped."""
+    key = f"compare.task.{task.lower().replace(' ', '_')}"
+    return escape(say(lang, key) if key in texts() else task)
+
+
 def question_card(row: Mapping[str, Any], lang: str, *, blind: bool = False) -> str:
     """The question with its options; the right one is marked, unless answers are to be judged blindly."""
     right = None if blind else row["correct_answer"]
@@ -93,7 +99,7 @@ def question_card(row: Mapping[str, Any], lang: str, *, blind: bool = False) -> 
         for letter, text in options(row).items()
     )
     return (
-        f'<div class="q-card"><p class="run-facts">{escape(str(row.get("task", "")))} · {escape(str(row["image"]))}</p>'
+        f'<div class="q-card"><p class="run-facts">{task_name(str(row.get("task", "")), lang)} · {escape(str(row["image"]))}</p>'
         f"<h3>{escape(str(row['question']))}</h3><ol>{items}</ol></div>"
     )
 

@@ -12,8 +12,7 @@ from core.pictures import open_image
 from studio import markup
 from studio.i18n import say
 from studio.thumbnails import LARGE
-from studio.views.pairs import OUTCOMES
-from studio.views.scores import task_name
+from studio.views.pairs import OUTCOMES, task_name
 
 if TYPE_CHECKING:
     import pandas as pd

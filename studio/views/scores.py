@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from core.errors import UserError
 from studio.i18n import say
+from studio.views.pairs import task_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -94,14 +95,6 @@ def _row(row: Score, lang: str) -> str:
         f'<td class="{tone}"><b>{row.gain:+.1f}</b></td><td>{interval}</td><td>{p}</td>'
         f"<td>{changed}</td><td>{row.count}</td></tr>"
     )
-
-
-def task_name(task: str, lang: str) -> str:
-    """A task as people call it, escaped."""
-    from studio.i18n import texts
-
-    key = f"compare.task.{task.lower().replace(' ', '_')}"
-    return escape(say(lang, key) if key in texts() else task)
 
 
 def radar(rows: Sequence[Score], first: str, second: str, lang: str, size: int = 360) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from core.errors import UserError
 from core.mmad import Benchmark, Snapshot
 from core.runs import RunFolder
-from studio.models import SHIPPED
+from studio.models import SHIPPED, shipped
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,9 +47,7 @@ def sources(services: Services) -> list[Source]:
     found: list[Source] = []
     for run in services.queue.runs():
         found += _of_run(run)
-    paths = dict.fromkeys(
-        [str(services.workspace.settings.get("model") or ""), *map(str, sorted(SHIPPED.glob("emit-*")))]
-    )
+    paths = dict.fromkeys([str(services.workspace.settings.get("model") or ""), *map(str, shipped())])
     for path in paths:
         if path and (model := model_place(path)):
             found.append(Source(f"model:{path}", Path(path).name, model))

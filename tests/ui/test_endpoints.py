@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import re
+import time
 import urllib.request
+import zipfile
 
+import numpy as np
 import pytest
-from gradio_client import Client
+from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
+from PIL import Image
 
 from core.mmad import read_mmad
+from core.pictures import open_mask
 from core.runs import cancel_run
 from tests.conftest import PROJECT
 from tests.ui.conftest import serving
@@ -56,6 +61,87 @@ def test_the_page_lists_every_endpoint_and_no_other(studio):
     assert set(re.findall(r"/[a-z_]+", " ".join(rows))) == offered
 
 
+def test_a_sample_is_corrected_with_a_mask(studio, client, tmp_path):
+    sample = client.predict("", {"defect": "dent", "product": "washer"}, 1, 1, api_name="/list_samples")["samples"][0]
+    mask = tmp_path / "mask.png"
+    shape = Image.new("L", (320, 320))
+    shape.paste(255, (40, 40, 80, 90))
+    shape.save(mask)
+    client.predict(sample["image"], "scratch", [handle_file(mask)], "", api_name="/correct_sample")
+    kept = studio.services.resolved(studio.services.of(None)).bench.by_image[sample["image"]]
+    assert kept.defect == "scratch"
+    assert (open_mask(studio.services.of(None).bench.mask_path(kept)) == (np.asarray(shape) > 0)).all()
+
+
+def test_texts_have_a_history_and_suggestions_can_be_asked_for(client):
+    first = client.predict("gear", "scratch", "", api_name="/get_text")
+    client.predict("gear", "scratch", "A bright line.", "approved", first["revision"], "", api_name="/save_text")
+    text = client.predict("gear", "scratch", "", api_name="/get_text")
+    assert (text["text"], text["status"], text["history"][0]["revision"]) == (
+        "A bright line.",
+        "approved",
+        text["revision"],
+    )
+    estimate = client.predict("gear", "offline", "", api_name="/estimate_texts")
+    assert estimate == {"texts": 3, "calls": 0, "tokens": 0, "cost": 0.0}
+    assert client.predict("", api_name="/stop_suggesting")["state"] in ("none", "done")
+
+
+def test_a_run_is_planned_read_cancelled_and_deleted(studio, client):
+    assert "smoke" in client.predict(api_name="/presets")
+    plan = client.predict("preset: smoke\ngrpo: {temperature: 0.7}", api_name="/plan_training")
+    assert plan["settings"]["grpo"]["temperature"] == 0.7 and plan["memory"] > 1e6
+    run = client.predict("name: of a script\npreset: smoke", "", "", api_name="/start_training")
+    while client.predict(run, api_name="/run_state")["status"] in ("queued", "running"):
+        time.sleep(0.5)
+    assert {row["stage"] for row in client.predict(run, api_name="/run_metrics")} == {"sft", "grpo"}
+    assert "grpo 60/60" in client.predict(run, 3, api_name="/run_log")
+    wrong = client.predict(f"{run}:base", f"{run}:tuned", "fixed", "", "", 1, 5, api_name="/list_answers")
+    assert wrong["count"] >= len(wrong["answers"]) > 0
+    assert all(row["answer_b"] == row["correct_answer"] != row["answer_a"] for row in wrong["answers"])
+    row = wrong["answers"][0]
+    ballot = (f"{run}:base", f"{run}:tuned", row["image"], row["index"], "second", "")
+    assert client.predict(*ballot, api_name="/vote") == {"first": 0, "second": 1, "tie": 0}
+    assert client.predict(f"{run}:base", f"{run}:tuned", api_name="/comparison_report").startswith("<!doctype html>")
+    client.predict(run, api_name="/delete_training")
+    assert run not in {known["id"] for known in client.predict(api_name="/runs")}
+
+
+def test_a_product_comes_as_a_zip_and_goes_off_the_list(studio, client, tmp_path):
+    archive = tmp_path / "washers.zip"
+    root = studio.services.of(None).bench.root / "drawn" / "washer" / "image"
+    with zipfile.ZipFile(archive, "w") as file:
+        for path in sorted(root.rglob("*.png")):
+            file.write(path, path.relative_to(root))
+    found = client.predict("", [handle_file(archive)], api_name="/list_folders")
+    assert {row["folder"]: row["role"] for row in found["folders"]} == {
+        "good": "good",
+        "dent": "defect",
+        "scratch": "defect",
+    }
+    assert found["root"].startswith("upload:"), "where it lies on the server is nobody's business"
+    client.predict(found["root"], "own washers", ["good"], ["dent", "scratch"], [], False, api_name="/add_product")
+    while (state := client.predict("own washers", api_name="/product_state"))["state"] == "running":
+        time.sleep(0.5)
+    assert state["state"] == "done" and state["pictures"] == 20
+    client.predict("own washers", api_name="/forget_benchmark")
+    assert "own washers" not in {row["name"] for row in client.predict(api_name="/list_benchmarks")}
+
+
+def test_a_key_can_be_set_never_read_and_belongs_to_its_address(studio, client, monkeypatch):
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    told = client.predict({"key": "sk-secret", "endpoint_url": "http://127.0.0.1:9/v1"}, api_name="/set_settings")
+    assert told["key"] == "file" and "sk-secret" not in json.dumps(told)
+    assert client.predict({"threshold": 0.4}, api_name="/set_settings")["key"] == "file"
+    moved = client.predict({"endpoint_url": "http://elsewhere.example/v1"}, api_name="/set_settings")
+    assert moved["key"] == "none" and studio.services.secrets.get() is None
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-of-the-server")
+    monkeypatch.setattr(studio.services, "local", False)
+    with pytest.raises(AppError, match="environment"):
+        client.predict({"endpoint_url": "http://mine.example/v1"}, api_name="/set_settings")
+    client.predict({"threshold": 0.5}, api_name="/set_settings")
+
+
 @pytest.mark.parametrize(
     ("call", "said"),
     [
@@ -64,6 +150,12 @@ def test_the_page_lists_every_endpoint_and_no_other(studio):
         (("/start_training", "preset: [", "", ""), "not YAML"),
         (("/run_state", "../.."), "There is no such run"),
         (("/compare_models", "a", "b"), "Both models need stored answers"),
+        (("/save_text", "gear", "good", "x", "perhaps", -1, ""), "There is no status 'perhaps'"),
+        (("/put_knowledge", {"drawn": {"gear": "no texts"}}, ""), "dataset -> product -> defect -> text"),
+        (("/add_product", "upload:../../../etc", "x", ["a"], ["b"], []), "This upload is not there any more"),
+        (("/set_settings", {"colour": "red"}), "There is no setting 'colour'"),
+        (("/set_settings", {"model": "/no/such/folder"}), "not a folder on this machine"),
+        (("/ask_model", "no such model", "drawn/gear/image/good/000.png", 0, False, ""), "There is no such model"),
     ],
 )
 def test_mistakes_are_said_in_one_sentence(client, call, said):
