@@ -175,7 +175,7 @@ def model_facts(model: str, data: str | None, workspace: Path) -> tuple[Benchmar
     from core.demo.loop import open_benchmark
     from core.evaluation.guarding import refuse_trained
     from core.training import RunConfig, preset
-    from core.training.questions import protocol_of
+    from core.training.questions import judging_of
 
     place = Path(model)
     if not place.exists():
@@ -188,7 +188,7 @@ def model_facts(model: str, data: str | None, workspace: Path) -> tuple[Benchmar
         bench = open_benchmark(data, workspace)
     bench = bench.split("test")
     refuse_trained(model, bench)
-    return bench, protocol_of(config.prompt, thinking=False, seed=0, answering=config.evaluate.answering)
+    return bench, judging_of(config, seed=0)
 
 
 def add_flags(add: Callable[..., Any]) -> None:

@@ -53,11 +53,18 @@ class DenseHeads(nn.Module):
         loss = loss + near(self.place(features), places(grid).to(features.device).expand(len(features), -1, -1))
         return loss, (logits.argmax(-1) == parts).float().mean()
 
-    def mark_loss(self, features: Tensor, marks: Tensor) -> Tensor:
-        """Which drawn mark covers a patch, int64 [N, patches], 0 for none; few patches are covered, so both halves count."""
-        losses = nn.functional.cross_entropy(self.mark(features).flatten(0, 1), marks.flatten(), reduction="none")
-        covered = marks.flatten() > 0
-        return 2 * losses[~covered].mean() + (losses[covered].mean() if covered.any() else 0)
+    def mark_loss(self, features: Tensor, marks: Tensor) -> tuple[Tensor, Tensor]:
+        """(loss, share of covered patches whose mark is read off rightly).
+
+        Args:
+            marks: which drawn mark covers a patch, int64 [N, patches], 0 for none; few are covered, so both halves count.
+        """
+        logits, target = self.mark(features).flatten(0, 1), marks.flatten()
+        losses, covered = nn.functional.cross_entropy(logits, target, reduction="none"), target > 0
+        if not covered.any():
+            return 2 * losses.mean(), losses.new_zeros(())
+        right = (logits[covered].argmax(-1) == target[covered]).float().mean()
+        return 2 * losses[~covered].mean() + losses[covered].mean(), right
 
 
 def part_targets(parts: np.ndarray, product: str, grid: int) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-STAGES = ("seeing", "reading", "answering", "marking")
+STAGES = ("seeing", "reading", "answering")
 
 
 @dataclass(frozen=True)
@@ -13,8 +13,7 @@ class Education:
     """Settings of the pretraining.
 
     Attributes:
-        seeing, reading, answering, marking: optimizer steps of the stages.
-            The shipped base had no marking: with 900 steps of it nothing later was learned faster (docs/experiments.md).
+        seeing, reading, answering: optimizer steps of the stages.
         pictures: size of the pool.
         batch_seeing: pictures a step; batch_tokens: tokens of a reading step; batch_answering: chats a step.
         turns: questions in a chat about a picture.
@@ -22,18 +21,15 @@ class Education:
         dense: weight of the dense targets while answering.
     """
 
-    seeing: int = 900
+    seeing: int = 1000
     reading: int = 6000
     answering: int = 1200
-    marking: int = 0
     pictures: int = 6000
     batch_seeing: int = 32
     batch_tokens: int = 2000
     batch_answering: int = 16
-    turns: int = 4
-    rate: Mapping[str, float] = field(
-        default_factory=lambda: {"seeing": 1.5e-3, "reading": 2e-3, "answering": 1e-3, "marking": 1e-3}
-    )
+    turns: int = 5
+    rate: Mapping[str, float] = field(default_factory=lambda: {"seeing": 1.5e-3, "reading": 2e-3, "answering": 1e-3})
     dense: float = 0.5
     seed: int = 0
 

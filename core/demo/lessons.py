@@ -41,10 +41,9 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """What the model reads in one row; `pictures` are indices into the pool, in the order of their places."""
+    """What the model reads in one row."""
 
     parts: tuple[Part, ...]
-    pictures: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +69,8 @@ class Chat:
         self.parts.append(Part(f"<|im_start|>user\n{text}<|im_end|>\n<|im_start|>assistant\n"))
         self.parts += [Part(f"{reply}<|im_end|>", learned=True), Part("\n")]
 
-    def passage(self, *pictures: int) -> Passage:
-        return Passage(tuple(self.parts), pictures)
+    def passage(self) -> Passage:
+        return Passage(tuple(self.parts))
 
 
 def sentence(text: str) -> str:
@@ -109,42 +108,29 @@ def description(meta: dict[str, Any], rng: Rng) -> str:
 
 
 def picture_lesson(
-    index: int,
-    meta: dict[str, Any],
-    rng: Rng,
-    *,
-    turns: int,
-    reference: int | None = None,
-    asked: Sequence[Asked] = (),
-    told: str = "",
+    meta: dict[str, Any], rng: Rng, *, turns: int, paired: bool = False, asked: Sequence[Asked] = (), told: str = ""
 ) -> Passage:
-    """Questions about one picture, shown alone or behind a reference as in a one-shot question.
+    """Questions about one picture, shown alone or behind a reference (paired) as in a one-shot question.
 
     Args:
-        asked: asked before all others; told: added to the description.
+        asked: further questions, which keep their order: a later one may give an earlier one away.
+        told: added to the description, which comes last, because it gives everything away.
     """
     known, *others = asked_of(meta, rng)
     # What a product is comes up in every lesson: it is what a general model is best at.
-    chosen = [*asked, known, *rng.sample(others, min(max(0, turns - 1 - len(asked)), len(others)))]
-    rng.shuffle(chosen)
-    turned = [turn(question, rng, thinking=rng.random() < 0.35) for question in chosen]
+    facts = [known, *rng.sample(others, min(max(0, turns - 1 - len(asked)), len(others)))]
+    places = set(rng.sample(range(len(facts) + len(asked)), len(asked)))
+    rng.shuffle(facts)
+    first, second = iter(asked), iter(facts)
+    mixed = [next(first if place in places else second) for place in range(len(facts) + len(asked))]
+    turned = [turn(question, rng, thinking=rng.random() < 0.35) for question in mixed]
     if rng.random() < 0.5:
-        turned[rng.randrange(len(turned))] = (DESCRIBE, f"{description(meta, rng)} {told}".strip())
-    shown = f"Query picture:{PICTURE}"
-    pictures: tuple[int, ...] = (index,)
-    if reference is not None:
-        shown, pictures = f"Normal reference of the same product:{PICTURE}{shown}", (reference, index)
+        turned.append((DESCRIBE, f"{description(meta, rng)} {told}".strip()))
+    reference = f"Normal reference of the same product:{PICTURE}" if paired else ""
     chat = Chat.opened()
     for number, (text, reply) in enumerate(turned):
-        chat.add(shown * (number == 0) + text, reply)
-    return chat.passage(*pictures)
-
-
-def seeing_lesson(metas: list[dict[str, Any]], rng: Rng, *, turns: int) -> Passage:
-    """A lesson about a picture of the pool; pictures 2i and 2i + 1 are of one lot."""
-    index = rng.randrange(len(metas))
-    paired = rng.random() < 0.3 and index ^ 1 < len(metas)
-    return picture_lesson(index, metas[index], rng, turns=turns, reference=index ^ 1 if paired else None)
+        chat.add(f"{reference}Query picture:{PICTURE}{text}" if number == 0 else text, reply)
+    return chat.passage()
 
 
 @dataclass(frozen=True, slots=True)

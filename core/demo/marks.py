@@ -1,13 +1,16 @@
-"""Neutral marks on pictures of normal products: what lines, dots and blobs look like, and where they lie.
+"""Neutral marks on pictures of normal products: what lines, spots and areas look like, and where they lie.
 
 A general model has seen lines and spots on things long before anybody told it which of them are defects. The tiny base
-learns the same from drawn marks: it can say that there is one, of which shape, and where. None is drawn after a defect, none
-is called one, and the benchmark's questions never ask for a mark.
+learns the same from drawn marks: it can say that there is one, of which shape, and where. They are flat drawings on the
+finished picture (no relief, no light, nothing of the factory's defects), none is called a defect, and the benchmark's
+questions never ask for a mark. Drawing on normal pictures to learn what stands out is self-supervision as in CutPaste
+(arXiv 2104.04015) and DRAEM (arXiv 2108.07610).
 """
 
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,18 +19,23 @@ from core.demo.lessons import Asked, sentence
 from core.synthesis.regions import WORDINGS
 
 SHAPES = {
-    "line": "A thin straight line.", "curve": "A thin curved line.", "dot": "A small round dot.", "blob": "A wide soft area.",
-    "ring": "A thin round ring.", "square": "A small square.",
+    "line": "A thin straight line.", "curve": "A thin curled line.", "zigzag": "A thin jagged line.",
+    "dot": "A small round spot.", "chip": "A small spot with corners.", "ring": "A thin round ring.",
+    "blob": "A wide area with a ragged outline.", "tint": "A wide soft area of another colour.",
+    "bulge": "A round area, bright on one side and dark on the other.", "moved": "A piece of the picture at a wrong place.",
 }  # fmt: skip
 NAMES = tuple(SHAPES)
 IS_THERE = "Is there a mark on the product in the query picture?"
 WHERE = "There is a mark on the product in the query picture. Where is it?"
 WHICH = "There is a mark on the product in the query picture. How does it look?"
+REACH = 30  # of the largest mark around its middle, in 112ths of a picture
+CONTRAST = (18.0, 90.0)  # grey levels a mark changes its pixels by, on the average
+SEEN = 7.0  # grey levels from which a pixel counts as changed
 
 
 @dataclass(frozen=True)
 class Mark:
-    """A drawn mark: its shape, the cell (0..8) its centre lies in, and its pixels, bool [H, W]."""
+    """A drawn mark: its shape, the cell (0..8) its middle lies in, and its pixels, bool [H, W]."""
 
     shape: str
     cell: int
@@ -41,54 +49,97 @@ def draw(image: np.ndarray, inside: np.ndarray, rng: random.Random) -> tuple[np.
         inside: bool [H, W], where the product is.
     """
     size = inside.shape[0]
-    edge = size // 10
-    free = inside.copy()
-    free[:edge] = free[-edge:] = free[:, :edge] = free[:, -edge:] = False
-    thirds = np.minimum(np.arange(size) * 3 // size, 2)
-    for cell in rng.sample(range(9), 9):
-        rows, columns = np.nonzero(free & (thirds[:, None] == cell // 3) & (thirds[None, :] == cell % 3))
-        if len(rows) > 20:
-            break
-    else:
+    spot = _spot(inside, rng)
+    if spot is None:
         return image, None
-    pick = rng.randrange(len(rows))
-    y, x = np.mgrid[:size, :size].astype(np.float32)
-    unit, turn = size / 112, rng.uniform(0, 2 * np.pi)
-    x, y = (x - columns[pick]) / unit, (y - rows[pick]) / unit
-    x, y = x * np.cos(turn) + y * np.sin(turn), y * np.cos(turn) - x * np.sin(turn)
+    row, column, cell = spot
     shape = rng.choice(NAMES)
-    alpha = _cover(shape, x, y, rng) * inside
-    colour = np.array([rng.choice((20, 235)) if rng.random() < 0.6 else rng.randrange(256) for _ in range(3)])
-    if rng.random() < 0.7:
-        colour[:] = colour[0]
-    alpha = alpha[..., None] * rng.uniform(0.25, 0.9)
-    marked = image * (1 - alpha) + colour * alpha
-    mask = np.abs(marked - image).max(2) > 8
-    return (marked.round().astype(np.uint8), Mark(shape, cell, mask)) if mask.sum() > 6 else (image, None)
+    reach = round(REACH * size / 112)
+    rows, columns = slice(max(0, row - reach), row + reach + 1), slice(max(0, column - reach), column + reach + 1)
+    part = image[rows, columns].astype(np.float32)
+    y, x = np.mgrid[rows.start : rows.start + part.shape[0], columns.start : columns.start + part.shape[1]]
+    unit, turn = size / 112, rng.uniform(0, 2 * np.pi)
+    x, y = (x - column).astype(np.float32) / unit, (y - row).astype(np.float32) / unit
+    x, y = x * np.cos(turn) + y * np.sin(turn), y * np.cos(turn) - x * np.sin(turn)
+    cover = _cover(shape, x, y, rng) * inside[rows, columns]
+    change = _painted(shape, image, part, cover, (x, y), rng) - part
+    seen = np.abs(change).max(2) > SEEN
+    if seen.sum() < 4 * unit * unit:
+        return image, None
+    wanted = CONTRAST[0] * (CONTRAST[1] / CONTRAST[0]) ** rng.random()
+    change *= min(1.0, wanted / float(np.abs(change).max(2)[seen].mean()))
+    marked = image.copy()
+    marked[rows, columns] = (part + change).round().clip(0, 255)
+    mask = np.zeros(inside.shape, bool)
+    mask[rows, columns] = np.abs(change).max(2) > SEEN
+    return (marked, Mark(shape, cell, mask)) if mask.sum() > 4 * unit * unit else (image, None)
+
+
+def _spot(inside: np.ndarray, rng: random.Random) -> tuple[int, int, int] | None:
+    """(row, column, cell) of a pixel of the product away from the picture's border, all cells alike."""
+    size = inside.shape[0]
+    edge = size // 10
+    thirds = [(edge, size // 3), (size // 3, 2 * size // 3), (2 * size // 3, size - edge)]
+    for cell in rng.sample(range(9), 9):
+        (top, bottom), (left, right) = thirds[cell // 3], thirds[cell % 3]
+        for _ in range(8):
+            row, column = rng.randrange(top, bottom), rng.randrange(left, right)
+            if inside[row, column]:
+                return row, column, cell
+    return None
 
 
 def _cover(shape: str, x: np.ndarray, y: np.ndarray, rng: random.Random) -> np.ndarray:
-    """How much of each pixel (in 112ths of a picture, from the mark's centre) the mark covers, 0 to 1."""
-    radius = np.sqrt(x * x + y * y)
+    """How much of each pixel (in 112ths of a picture, from the mark's middle) the mark covers, 0 to 1."""
+    radius, angle = np.sqrt(x * x + y * y), np.arctan2(y, x)
+    soft = 0.5
     if shape == "line":
-        length = rng.uniform(9, 26)
-        away = np.sqrt(np.maximum(np.abs(x) - length, 0) ** 2 + y * y) - rng.uniform(0.5, 1.2)
+        length = rng.uniform(6, 22)
+        away = np.sqrt(np.maximum(np.abs(x) - length, 0) ** 2 + y * y) - rng.uniform(0.2, 0.8)
     elif shape == "curve":
-        bend = rng.uniform(10, 26)
-        angle = np.arctan2(y, x + bend)
-        away = np.abs(np.sqrt((x + bend) ** 2 + y * y) - bend) - rng.uniform(0.5, 1.2)
-        away = np.where(np.abs(angle) < rng.uniform(0.6, 1.3), away, 9)
+        bend, swing = rng.uniform(3, 9), rng.uniform(0.15, 0.5)
+        wave = y - bend * np.sin(swing * x + rng.uniform(0, 6))
+        slope = np.sqrt(1 + (bend * swing * np.cos(swing * x)) ** 2)
+        away = np.maximum(np.abs(wave) / slope - rng.uniform(0.3, 0.9), np.abs(x) - rng.uniform(8, 22))
+    elif shape == "zigzag":
+        step, knots = rng.uniform(2, 5), [rng.uniform(-4, 4) for _ in range(24)]
+        line = np.interp(x, [step * (i - 11.5) for i in range(24)], knots)
+        away = np.maximum(np.abs(y - line) * 0.7 - rng.uniform(0.2, 0.8), np.abs(x) - rng.uniform(8, 20))
     elif shape == "dot":
-        away = radius - rng.uniform(1.8, 5)
-    elif shape == "blob":
-        angle, soft = np.arctan2(y, x), rng.uniform(2, 5)
-        wobble = 1 + 0.2 * np.sin(2 * angle + rng.uniform(0, 6)) + 0.15 * np.sin(3 * angle + rng.uniform(0, 6))
-        return np.clip(0.5 - (radius - rng.uniform(7, 15) * wobble) / (2 * soft), 0, 1)
+        away = radius - rng.uniform(1.5, 5)
+    elif shape == "chip":
+        sides = rng.randint(3, 5)
+        away = np.max([
+            x * np.cos(turn) + y * np.sin(turn)
+            for turn in (2 * np.pi * (i + rng.uniform(-0.25, 0.25)) / sides for i in range(sides))
+        ], axis=0) - rng.uniform(1.5, 5)  # fmt: skip
     elif shape == "ring":
-        away = np.abs(radius - rng.uniform(4, 9)) - rng.uniform(0.6, 1.2)
+        away = np.abs(radius - rng.uniform(3, 9)) - rng.uniform(0.4, 1.2)
+    elif shape == "bulge":
+        return np.clip(1.2 - radius / rng.uniform(5, 12), 0, 1)
     else:
-        away = np.maximum(np.abs(x), np.abs(y)) - rng.uniform(2.5, 6)
-    return np.clip(0.5 - away, 0, 1)
+        wobble = 1 + sum(rng.uniform(-0.3, 0.3) / n * np.sin(n * angle + rng.uniform(0, 6)) for n in (2, 3, 4, 5))
+        wide = {"blob": (4, 12), "tint": (8, 18), "moved": (4, 11)}[shape]
+        away, soft = radius - rng.uniform(*wide) * wobble, 4.0 if shape == "tint" else 1.0
+    return np.clip(0.5 - away / (2 * soft), 0, 1)
+
+
+def _painted(
+    shape: str, image: np.ndarray, part: np.ndarray, cover: np.ndarray, at: tuple[np.ndarray, np.ndarray], rng: random.Random
+) -> np.ndarray:  # fmt: skip
+    """The part of the picture [h, w, 3] as the mark leaves it, before its contrast is turned down."""
+    alpha = cover[..., None]
+    if shape == "bulge":  # light from the mark's own right
+        return part * (1 + 0.9 * alpha * np.clip(at[0] / 8, -1, 1)[..., None])
+    if shape == "tint":
+        return part * (1 + alpha * (np.array([rng.uniform(0.4, 1.5) for _ in range(3)]) - 1))
+    if shape == "moved":
+        height, width = part.shape[:2]
+        top, left = rng.randint(0, image.shape[0] - height), rng.randint(0, image.shape[1] - width)
+        return part * (1 - alpha) + image[top : top + height, left : left + width] * alpha
+    grey = rng.choice((15, 235)) if rng.random() < 0.6 else rng.randrange(256)
+    colour = np.array([grey + rng.uniform(-60, 60) * (rng.random() < 0.4) for _ in range(3)]).clip(0, 255)
+    return part * (1 - alpha) + colour * alpha
 
 
 def asked_of_mark(mark: Mark | None, rng: random.Random) -> list[Asked]:
@@ -117,10 +168,11 @@ def _cells(mask: np.ndarray) -> set[int]:
     return {int(cell) for cell in np.unique((thirds[:, None] * 3 + thirds[None, :])[mask])}
 
 
-def mark_targets(mark: Mark | None, grid: int, size: int) -> np.ndarray:
-    """int64 [grid * grid]: 0 where no mark covers a tenth of the patch, else 1 + the shape's number."""
-    if mark is None:
-        return np.zeros(grid * grid, np.int64)
+def mark_targets(marks: Sequence[Mark], grid: int, size: int) -> np.ndarray:
+    """int64 [grid * grid]: 0 where no mark covers a twentieth of the patch, else 1 + the shape's number."""
     side = size // grid
-    share = mark.mask[: side * grid, : side * grid].reshape(grid, side, grid, side).mean((1, 3)).reshape(-1)
-    return np.where(share > 0.1, 1 + NAMES.index(mark.shape), 0).astype(np.int64)
+    targets = np.zeros(grid * grid, np.int64)
+    for mark in marks:
+        share = mark.mask[: side * grid, : side * grid].reshape(grid, side, grid, side).mean((1, 3)).reshape(-1)
+        targets[share > 0.05] = 1 + NAMES.index(mark.shape)
+    return targets

@@ -1,13 +1,13 @@
 """Pretraining of the tiny base: `python -m core.demo pretrain`. Normal products only, from random weights to a checkpoint.
 
-Four stages: *seeing* (dense targets teach the vision tower what lies where), *reading* (a curriculum on text alone teaches
-the language model to choose among lettered options), *answering* (chats about pictures join the two; dense targets and
-reading go on beside it), *marking* (the same with neutral marks drawn on: lines, dots, blobs, and where they are).
+Three stages: *seeing* (dense targets teach the vision tower what lies where: parts, colours, detail, and neutral marks drawn
+on), *reading* (a curriculum on text alone teaches the language model to choose among lettered options), *answering* (chats
+about pictures, their products and the marks on them, join the two; dense targets and reading go on beside it).
 Everything of a step derives from the seed and what was learned before it, so that a run that was killed continues from its
 last checkpoint as if nothing had happened.
 
-On a CPU, 16-bit matrix products and plain attention make a step of this size three times faster than 32 bit and torch's
-fused attention.
+On a CPU with matrix units for 16 bits (AMX), 16-bit products and plain attention make a step of this size three times faster
+than 32 bit and torch's fused attention; on one without them half as fast. So the machine decides.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,23 +30,29 @@ from torch import Tensor
 from core.demo.bars import bar
 from core.demo.dense import DenseHeads, part_targets
 from core.demo.education import Education
-from core.demo.lessons import PICTURE, Passage, picture_lesson, seeing_lesson
+from core.demo.lessons import PICTURE, Passage
+from core.demo.lookaround import look_around
 from core.demo.lookback import look_back
-from core.demo.marks import Mark, asked_of_mark, draw, mark_targets, told_of
+from core.demo.marks import mark_targets
 from core.demo.pool import Pool, load_pool
 from core.demo.reading import LEVELS, passage, vocabulary
+from core.demo.seeing import seeing_lesson
+from core.demo.views import View
 from core.errors import UserError
 from core.files import write_atomic, write_json
 
 NOTES = """Pretrained by `python -m core.demo pretrain` on procedural pictures of normal products alone: {pictures} pictures,
-{seeing} steps of dense targets (which part lies under a patch, its colours, its detail), {reading} steps of reading lessons
-on text alone, then {answering} steps of chats about products, parts, materials, colours, counts and places, and {marking}
-more with neutral marks drawn on (lines, dots, blobs: what they look like, where they lie), in {minutes:.0f} minutes on 2 CPU
-cores. No picture of a defect is in its training; of defects it has only read, in texts that no picture goes
-with. It is the starting point of the demo, not an inspector."""
+{seeing} steps of dense targets (which part lies under a patch, its colours, its detail, which neutral mark is drawn on it: a
+line, a spot, an area), {reading} steps of reading lessons on text alone, then {answering} steps of chats about products, parts,
+materials, colours, counts, places and marks, in {minutes:.0f} minutes on 2 CPU cores. No picture of a defect is in its
+training; of defects it has only read, in texts that no picture goes with. It is the starting point of the demo, not an
+inspector."""
 
 GRADES = 30  # steps over which the mastery of a level is judged
 LETTERS = "ABCD"
+MUON = 13.0  # its learning rate in those of AdamW
+START = 256  # pictures that the tower's start is fitted to
+MARKS = 5  # at most so many on a picture whose patches are labelled
 
 
 class Pretraining:
@@ -64,12 +71,10 @@ class Pretraining:
             torch.manual_seed(education.seed)
             self.heads = DenseHeads(vision.hidden_size).to(self.device)
         look_back(self.model.model.language_model)
+        self.half = self.device.type == "cuda" or multiplies_half()
         for part in (self.model.model.vision_tower, self.model.model.language_model):
-            part.set_attn_implementation("eager")
-        decayed = [p for p in self._parameters() if p.dim() > 1]
-        plain = [p for p in self._parameters() if p.dim() <= 1]
-        groups = [{"params": decayed, "weight_decay": 0.05}, {"params": plain, "weight_decay": 0.0}]
-        self.optimizer = torch.optim.AdamW(groups, lr=1e-3, betas=(0.9, 0.95))
+            part.set_attn_implementation("eager" if self.half else "sdpa")
+        self.optimizers = self._optimizers()
         self.step, self.seconds = 0, 0.0
         self.level, self.grades = 0, [0.0] * GRADES  # of the reading curriculum
 
@@ -80,6 +85,18 @@ class Pretraining:
         own = set(self.model.emit_parameters())  # soft prompt and projector are EMIT's to learn
         base = [p for name, p in self.model.named_parameters() if name not in own]
         return [*base, *self.heads.parameters()]
+
+    def _optimizers(self) -> list[torch.optim.Optimizer]:
+        """Muon (torch's, arXiv 2502.16982) for the tower's matrices, which learn in half the steps by it; AdamW for the rest."""
+        matrices = [p for p in self.model.model.vision_tower.encoder.parameters() if p.dim() == 2]
+        own = {id(p) for p in matrices}
+        rest = [p for p in self._parameters() if id(p) not in own]
+        groups = [
+            {"params": [p for p in rest if p.dim() > 1], "weight_decay": 0.05},
+            {"params": [p for p in rest if p.dim() <= 1], "weight_decay": 0.0},
+        ]
+        adamw = torch.optim.AdamW(groups, lr=1e-3, betas=(0.9, 0.95))
+        return [adamw, torch.optim.Muon(matrices, lr=1e-2, weight_decay=0.02)]
 
     def resume(self) -> bool:
         """Continue from `state.pt` when there is one.
@@ -98,7 +115,8 @@ class Pretraining:
             raise UserError(f"{self.folder} holds another pretraining: choose another folder or delete it.")
         self.model.load_state_dict(state["model"])
         self.heads.load_state_dict(state["heads"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        for optimizer, kept in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(kept)
         self.step, self.seconds = state["step"], state["seconds"]
         self.level, self.grades = state["level"], state["grades"]
         return True
@@ -106,7 +124,8 @@ class Pretraining:
     def checkpoint(self) -> None:
         state = {
             "education": asdict(self.education), "model": self.model.state_dict(), "heads": self.heads.state_dict(),
-            "optimizer": self.optimizer.state_dict(), "step": self.step, "seconds": self.seconds,
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+            "step": self.step, "seconds": self.seconds,
             "level": self.level, "grades": self.grades,
         }  # fmt: skip
         write_atomic(self.folder / "state.pt", lambda path: torch.save(state, path))
@@ -118,19 +137,24 @@ class Pretraining:
         total = self.education.steps
         began = time.monotonic() - self.seconds
         self.model.train()
+        if self.step == 0:
+            self._start(pool)
         while self.step < total:
             stage, done = self.education.stage(self.step)
-            for group in self.optimizer.param_groups:
-                group["lr"] = self._rate(stage, done)
-            teach = {"seeing": self._see, "reading": self._read, "answering": self._answer, "marking": self._mark}
-            with torch.autocast(self.device.type, torch.bfloat16):
+            rate = self._rate(stage, done)
+            for optimizer, scale in zip(self.optimizers, (1.0, MUON), strict=True):
+                for group in optimizer.param_groups:
+                    group["lr"] = scale * rate
+            teach = {"seeing": self._see, "reading": self._read, "answering": self._answer}
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
                 loss, figures = teach[stage](pool)
             loss.backward()
             if stage == "reading":
                 self._grade(figures["letters"])
             torch.nn.utils.clip_grad_norm_(self._parameters(), 1.0)
-            self.optimizer.step()
-            self.optimizer.zero_grad(set_to_none=True)
+            for optimizer in self.optimizers:
+                optimizer.step()
+                optimizer.zero_grad(set_to_none=True)
             self.step += 1
             report: dict[str, Any] = {"stage": stage, "step": self.step, "loss": round(loss.item(), 4), **figures}
             self.seconds = time.monotonic() - began
@@ -170,13 +194,22 @@ class Pretraining:
         stage, done = self.education.stage(self.step)
         return random.Random(f"{self.education.seed}/{stage.removesuffix('ing')}/{done}")
 
+    def _start(self, pool: Pool) -> None:
+        """Filters, places and heads of the tower, fitted to the pool."""
+        rng = random.Random(f"{self.education.seed}/start")
+        chosen = rng.sample(range(len(pool)), min(START, len(pool)))
+        pixels = self._pixels([View.of(pool, index) for index in chosen], rng)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.education.seed)
+            look_around(self.model.model.vision_tower, pixels)
+
     def _see(self, pool: Pool) -> tuple[Tensor, dict[str, float]]:
         rng = self._rng()
         chosen = rng.sample(range(len(pool)), self.education.batch_seeing)
-        pixels = self._pixels(pool, chosen, rng)
+        views = [View.of(pool, index).marked(rng, rng.randint(0, MARKS)).turned(rng) for index in chosen]
+        pixels = self._pixels(views, rng)
         features = self.model.model.vision_tower(pixel_values=pixels).last_hidden_state[:, 1:]
-        loss, right = self._dense_loss(features, pixels, pool, chosen)
-        return loss, {"parts": round(right.item(), 4)}
+        return self._dense_loss(features, pixels, views)
 
     def _read(self, pool: Pool) -> tuple[Tensor, dict[str, float]]:
         rng = self._rng()
@@ -191,49 +224,21 @@ class Pretraining:
             self.level, self.grades = self.level + 1, [0.0] * GRADES
 
     def _answer(self, pool: Pool) -> tuple[Tensor, dict[str, float]]:
+        """Chats about pictures of which most bear a mark; the reference of a pair never does."""
         education, rng = self.education, self._rng()
         if self.step % 4 == 3:  # reading goes on, or it is forgotten
             return self._read(pool)
-        rows = [seeing_lesson(pool.metas, rng, turns=education.turns) for _ in range(education.batch_answering)]
-        shown = [index for row in rows for index in row.pictures]
-        loss, figures, _ = self._chats(rows, shown, self._pixels(pool, shown, rng), pool)
-        return loss, figures
-
-    def _mark(self, pool: Pool) -> tuple[Tensor, dict[str, float]]:
-        """Chats about pictures of which most bear a mark; the reference of a pair never does."""
-        education, rng = self.education, self._rng()
-        if self.step % 4 == 3:
-            return self._read(pool)
         rows: list[Passage] = []
-        shown: list[int] = []
-        images: list[np.ndarray] = []
-        marks: list[Mark | None] = []
+        views: list[View] = []
         for _ in range(education.batch_answering):
-            index = rng.randrange(len(pool))
-            parts = pool.parts[index]
-            image, mark = (
-                draw(pool.images[index], parts > 0, rng) if rng.random() < 0.65 else (pool.images[index], None)
-            )
-            paired = rng.random() < 0.5 and index ^ 1 < len(pool)
-            rows.append(picture_lesson(
-                index, pool.metas[index], rng, turns=education.turns, reference=index ^ 1 if paired else None,
-                asked=asked_of_mark(mark, rng), told=told_of(mark, rng),
-            ))  # fmt: skip
-            shown += rows[-1].pictures
-            images += [pool.images[index ^ 1], image] if paired else [image]
-            marks += [None, mark] if paired else [mark]
-        loss, figures, features = self._chats(rows, shown, self._pixels_of(images, rng), pool)
-        targets = np.stack([mark_targets(mark, self.grid, self.size) for mark in marks])
-        dense = self.heads.mark_loss(features[:, 1:].float(), torch.as_tensor(targets, device=self.device))
-        return loss + education.dense * dense, {**figures, "marks": round(dense.item(), 4)}
-
-    def _chats(
-        self, rows: list[Passage], shown: list[int], pixels: Tensor, pool: Pool
-    ) -> tuple[Tensor, dict[str, float], Tensor]:
+            row, shown = seeing_lesson(pool, rng, turns=education.turns)
+            rows.append(row)
+            views += shown
+        pixels = self._pixels(views, rng)
         features = self.model.model.vision_tower(pixel_values=pixels).last_hidden_state
-        dense, right = self._dense_loss(features[:, 1:], pixels, pool, shown)
-        loss, figures = self._language_loss(*self._padded([self._row(row) for row in rows]), features)
-        return loss + self.education.dense * dense, {**figures, "parts": round(right.item(), 4)}, features
+        dense, seen = self._dense_loss(features[:, 1:], pixels, views)
+        loss, read = self._language_loss(*self._padded([self._row(row) for row in rows]), features)
+        return loss + education.dense * dense, {**read, **seen}
 
     def _language_loss(
         self, input_ids: Tensor, mask: Tensor, labels: Tensor, features: Tensor | None
@@ -266,19 +271,21 @@ class Pretraining:
     def _letters(self) -> Tensor:
         return torch.tensor([self._ids(letter)[0] for letter in LETTERS], device=self.device)
 
-    def _dense_loss(self, features: Tensor, pixels: Tensor, pool: Pool, chosen: list[int]) -> tuple[Tensor, Tensor]:
-        targets = [part_targets(pool.parts[i], pool.metas[i]["product"], self.grid) for i in chosen]
-        parts = torch.as_tensor(np.stack(targets), device=self.device)
-        return self.heads.loss(features.float(), parts, pixels, self.grid)
+    def _dense_loss(self, features: Tensor, pixels: Tensor, views: list[View]) -> tuple[Tensor, dict[str, float]]:
+        """What lies under each patch: parts, colours, detail, place, marks."""
+        parts = np.stack([part_targets(view.parts, view.meta["product"], self.grid) for view in views])
+        marks = np.stack([mark_targets(view.marks, self.grid, self.size) for view in views])
+        on = partial(torch.as_tensor, device=self.device)
+        loss, right = self.heads.loss(features.float(), on(parts), pixels, self.grid)
+        marked, found = self.heads.mark_loss(features.float(), on(marks))
+        figures = {"parts": right.item(), "marks": found.item(), "mark_loss": marked.item()}
+        return loss + marked, {name: round(value, 4) for name, value in figures.items()}
 
-    def _pixels(self, pool: Pool, chosen: list[int], rng: random.Random) -> Tensor:
-        return self._pixels_of([pool.images[index] for index in chosen], rng)
-
-    def _pixels_of(self, images: list[np.ndarray], rng: random.Random) -> Tensor:
+    def _pixels(self, views: list[View], rng: random.Random) -> Tensor:
         """Pixel values as the processor makes them, under another light each time."""
         pictures = []
-        for image in images:
-            light = image.astype("float32") * rng.uniform(0.85, 1.15) + rng.uniform(-12, 12)
+        for view in views:
+            light = view.image.astype("float32") * rng.uniform(0.85, 1.15) + rng.uniform(-12, 12)
             pictures.append(Image.fromarray(light.clip(0, 255).astype("uint8")))
         batch = self.processor.image_processor(images=pictures, crop_to_patches=False, return_tensors="pt")
         return batch["pixel_values"].to(self.device)
@@ -316,6 +323,11 @@ class Pretraining:
 
     def _ids(self, text: str) -> list[int]:
         return self.processor.tokenizer(text, add_special_tokens=False)["input_ids"]
+
+
+def multiplies_half() -> bool:
+    """Whether this CPU has matrix units for 16 bits."""
+    return bool(torch.cpu._is_amx_tile_supported())
 
 
 def _first(value: Any) -> int:

@@ -52,10 +52,10 @@ class Experiment:
     out: Path
 
     def protocol(self, config: RunConfig) -> Protocol:
-        """Without reasoning, as the run's own evaluation; seed 0, so that all runs are asked in the same words."""
-        from core.training.questions import protocol_of
+        """As the run asks itself, with seed 0, so that all runs are asked in the same words."""
+        from core.training.questions import judging_of
 
-        return protocol_of(config.prompt, thinking=False, seed=0, answering=config.evaluate.answering)
+        return judging_of(config, seed=0)
 
 
 def prepare(

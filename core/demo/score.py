@@ -81,13 +81,13 @@ def score_models(
     from core.evaluation import answer_questions, compare_answers
     from core.model import load_model
     from core.training import preset
-    from core.training.questions import protocol_of
+    from core.training.questions import judging_of
 
     for name, folder in (("base", base), ("tuned", tuned)):
         if not Path(folder).is_dir():
             raise UserError(f"The {name} model {folder} is not there: give --{name} the folder of a model or a run.")
     config = preset(preset_name)
-    protocol = protocol_of(config.prompt, thinking=False, seed=0, answering=config.evaluate.answering)
+    protocol = judging_of(config, seed=0)
     answers = {}
     for name, folder in (("base", base), ("tuned", tuned)):
         model, processor = load_model(folder, device="cpu" if config.device == "cpu" else None)

@@ -33,7 +33,7 @@ class Prompting:
         contrast: the 256 embeddings of the heatmap are part of the comparison.
         soft_prompt: the learned vectors are part of the comparison.
         text_samples: train on samples that are described in words, too.
-        thinking: GRPO asks for reasoning before the answer; SFT never does.
+        thinking: GRPO asks for reasoning before the answer; whether SFT does is for `sft.replies` to say.
     """
 
     shots: int = 1
@@ -48,11 +48,16 @@ class Prompting:
 
 @dataclass(frozen=True)
 class SFT:
-    """The first stage (EMIT, section 4): answers are a bare letter.
+    """The first stage (EMIT, section 4).
 
     Attributes:
-        train: which parts learn; LoRA has no place in this stage, named parts learn in full.
+        train: which parts learn in full.
+        adapters: the adapters of `lora` learn in this stage, too, and the second one goes on with them; the paper's do not.
+        replies: what is learned: bare "letters" as in the paper, "reasons" before the letter, or "both". A base that cannot
+            reason by itself needs to be shown how before GRPO can reward it.
         tasks: "comparison" asks discrimination and localization only, "all" asks everything.
+        together: questions of one picture come in the same batch; a picture costs the vision tower one pass, however many
+            questions it has.
         batch_size: questions per optimizer step over all devices; `micro_batch` of them at a time on each.
         samples: use at most so many questions (0: all).
         max_steps: end after so many steps (0: `epochs` decides).
@@ -60,7 +65,10 @@ class SFT:
 
     enabled: bool = True
     train: tuple[str, ...] = ("projector", "soft_prompt")
+    adapters: bool = False
+    replies: Literal["letters", "reasons", "both"] = "letters"
     tasks: Literal["comparison", "all"] = "comparison"
+    together: bool = False
     epochs: float = 2.0
     max_steps: int = 0
     samples: int = 0
@@ -134,6 +142,7 @@ class Evaluation:
         final: the split asked after training, base against tuned ("" leaves it out).
         final_questions: at most so many (0: all).
         answering: "letters" compares the letters' likelihood, "generate" parses free text.
+        thinking: the model is asked to reason before it answers; the paper's evaluation does not ask.
         batch_size: questions answered at a time.
     """
 
@@ -144,6 +153,7 @@ class Evaluation:
     final: str = "test"
     final_questions: int = 0
     answering: Literal["letters", "generate"] = "letters"
+    thinking: bool = False
     batch_size: int = 8
 
 
@@ -329,7 +339,12 @@ def _check(config: RunConfig) -> None:
         (min(sft.max_steps, grpo.max_steps, sft.samples, grpo.samples) >= 0,
          "max_steps and samples must not be negative."),
         (set(sft.train) <= set(PARTS) and set(grpo.train) <= set(PARTS), f"train takes {', '.join(PARTS)}."),
-        (not sft.enabled or bool(sft.train), "sft.train is empty: name a part that learns."),
+        (not sft.enabled or bool(sft.train) or sft.adapters, "sft.train is empty: name a part that learns."),
+        (not sft.adapters or lora is not None, "sft.adapters needs lora: say which adapters learn."),
+        (not sft.adapters or not set(lora.on if lora else ()) & set(sft.train),
+         "a part cannot learn in full (sft.train) and by lora.on."),
+        (not evaluate.thinking or evaluate.answering == "generate",
+         'evaluate.thinking needs evaluate.answering "generate": letters are compared before anything is said.'),
         (not grpo.enabled or bool(grpo.train) or lora is not None, "grpo.train is empty and lora is off: nothing learns."),
         (lora is None or lora.rank >= 1, "lora.rank must be at least 1."),
         (lora is None or (bool(lora.on) and set(lora.on) <= {"llm", "vision"}), "lora.on takes llm and vision."),

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from core.errors import UserError
 from core.mmad import COMPARISON_TASKS, Benchmark, Prompt, Protocol, Question, Sample, build_prompt
-from core.training.config import Prompting
+from core.training.config import Prompting, RunConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +56,15 @@ class Course:
         return len(self.order)
 
     def __getitem__(self, position: int) -> tuple[Asked, Prompt]:
+        return self.look_up(position)
+
+    def look_up(self, position: int, *, thinking: bool | None = None) -> tuple[Asked, Prompt]:
+        """The question at a position and its prompt; `thinking` overrides the protocol's."""
         place, epoch = self.order[position]
-        asked = self.asked[place]
-        return asked, build_prompt(self.bench, asked.sample, asked.question, self.protocol, epoch=epoch)
+        asked, protocol = self.asked[place], self.protocol
+        if thinking is not None:
+            protocol = replace(protocol, thinking=thinking)
+        return asked, build_prompt(self.bench, asked.sample, asked.question, protocol, epoch=epoch)
 
     def paths(self, prompt: Prompt) -> list[str]:
         return [str(self.bench.path(image)) for image in prompt.images]
@@ -71,6 +77,12 @@ def protocol_of(prompt: Prompting, *, thinking: bool, seed: int, answering: str 
         shots=prompt.shots, template=prompt.template, knowledge=prompt.knowledge, thinking=thinking,
         heatmap=compares, answering=answering, seed=seed,  # type: ignore[arg-type]
     )  # fmt: skip
+
+
+def judging_of(config: RunConfig, *, seed: int) -> Protocol:
+    """How a run's validation and final evaluation ask."""
+    evaluate = config.evaluate
+    return protocol_of(config.prompt, thinking=evaluate.thinking, seed=seed, answering=evaluate.answering)
 
 
 def choose_questions(
@@ -113,15 +125,30 @@ def lay_out(
     epochs: float,
     max_steps: int,
     seed: int,
+    together: bool = False,
 ) -> Course:
-    """Lay out passes over `asked` until `max_steps` (or `epochs`) steps of `batch` questions are full."""
+    """Lay out passes over `asked` until `max_steps` (or `epochs`) steps of `batch` questions are full.
+
+    Args:
+        together: questions of one picture follow each other, so that a batch shows fewer pictures and the vision tower,
+            which encodes each of them once, has less to do.
+    """
     steps = max_steps or max(1, math.floor(len(asked) * epochs / batch))
     order: list[tuple[int, int]] = []
     epoch = 0
     while len(order) < steps * batch:
-        order += [(int(i), epoch) for i in np.random.default_rng([seed, epoch]).permutation(len(asked))]
+        order += [(i, epoch) for i in _shuffled(asked, np.random.default_rng([seed, epoch]), together)]
         epoch += 1
     return Course(bench, protocol, asked, tuple(order[: steps * batch]), steps)
+
+
+def _shuffled(asked: tuple[Asked, ...], rng: np.random.Generator, together: bool) -> list[int]:
+    """Places in `asked`, in random order: of the questions, or of the pictures with theirs."""
+    blocks: dict[Any, list[int]] = {}
+    for place, one in enumerate(asked):
+        blocks.setdefault(one.sample.image if together else place, []).append(place)
+    found = list(blocks.values())
+    return [place for block in rng.permutation(len(found)) for place in found[block]]
 
 
 def check_pictures(course: Course) -> None:
@@ -149,8 +176,6 @@ def check_pictures(course: Course) -> None:
 
 def first_questions(bench: Benchmark, count: int, seed: int = 0) -> Benchmark:
     """A benchmark of `count` questions (0: all), the same ones for the same seed, spread over its samples."""
-    from dataclasses import replace
-
     places = [(number, index) for number, sample in enumerate(bench.samples) for index in range(len(sample.questions))]
     if not count or count >= len(places):
         return bench
@@ -158,8 +183,8 @@ def first_questions(bench: Benchmark, count: int, seed: int = 0) -> Benchmark:
     for i in np.random.default_rng([seed, 11]).permutation(len(places))[:count]:
         number, index = places[i]
         chosen.setdefault(number, []).append(index)
-    return bench.select(_with(bench.samples[n], sorted(chosen[n]), replace) for n in sorted(chosen))
+    return bench.select(_with(bench.samples[n], sorted(chosen[n])) for n in sorted(chosen))
 
 
-def _with(sample: Sample, indexes: Iterable[int], replace: Any) -> Sample:
+def _with(sample: Sample, indexes: Iterable[int]) -> Sample:
     return replace(sample, questions=tuple(sample.questions[i] for i in indexes))

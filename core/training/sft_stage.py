@@ -1,8 +1,7 @@
-"""Stage 1: supervised fine-tuning on bare letters (EMIT, section 4). Only the chosen parts learn, by default the map's
-projector and the soft prompt.
+"""Stage 1: supervised fine-tuning (EMIT, section 4). Only the chosen parts learn, by default the map's projector and the soft
+prompt.
 
-Batches are padded on the left and every answer is a letter and the end of the turn, so the answers stand in the last columns
-of all rows: the language model head is only run there.
+Rows are padded on the left, so the replies end together: the language model head is only run over the last columns.
 """
 
 from __future__ import annotations
@@ -18,39 +17,69 @@ from core.training.checkpoints import ExactCheckpoints
 from core.training.padding import skip_padding
 from core.training.pictures import keep_pictures
 from core.training.questions import Course
+from core.training.replies import reply
+
+LETTERS = "ABCD"
+UNLEARNED = -100
 
 
-class Letters:
-    """Collates positions of a course into a batch with `answers` [B, K], the last K tokens of every row."""
+class Replies:
+    """Collates positions of a course into a batch with `answers` [B, K], the ids of the last K columns, -100 where the
+    longest reply is longer.
 
-    def __init__(self, course: Course, processor: Any) -> None:
-        self.course = course
+    Args:
+        style: "letters", "reasons", or "both": half of the positions with a reason.
+    """
+
+    def __init__(self, course: Course, processor: Any, style: str = "letters") -> None:
+        self.course, self.style = course, style
         self.processor, self.pictures = keep_pictures(processor)
-        end = processor.tokenizer.eos_token_id
-        letters = {x: processor.tokenizer(x, add_special_tokens=False)["input_ids"] for x in "ABCD"}
-        if {len(ids) for ids in letters.values()} != {1}:
+        tokenizer = processor.tokenizer
+        self.letters = {x: tokenizer(x, add_special_tokens=False)["input_ids"] for x in LETTERS}
+        if {len(ids) for ids in self.letters.values()} != {1}:
             raise UserError("This tokenizer writes a letter as several tokens: choose another base.")
-        self.answers = {letter: [*ids, end] for letter, ids in letters.items()}
 
     def __call__(self, positions: list[int]) -> dict[str, Tensor]:
-        texts, pictures, answers = [], [], []
+        tokenizer = self.processor.tokenizer
+        texts, pictures, replies = [], [], []
         for position in positions:
-            asked, prompt = self.course[position]
+            reasons = self._reasons(position)
+            asked, prompt = self.course.look_up(position, thinking=reasons)
             texts.append(
                 self.processor.apply_chat_template(prompt.messages, add_generation_prompt=True, tokenize=False)
             )
             pictures.append([self.pictures.open(path) for path in self.course.paths(prompt)])
-            answers.append(self.answers[asked.question.answer])
+            said = reply(asked.sample, asked.question, reasons=reasons)
+            replies.append([*tokenizer(said, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id])
         batch = self.processor(text=texts, images=pictures, return_tensors="pt", padding=True)
-        ends = torch.tensor(answers)
-        result = {
-            "input_ids": torch.cat([batch["input_ids"], ends], dim=1),
-            "attention_mask": torch.cat([batch["attention_mask"], torch.ones_like(ends)], dim=1),
-            "answers": ends,
-        }
+        width = max(map(len, replies))
+        rows = [
+            _row(ids, mask, said, width, tokenizer.pad_token_id)
+            for ids, mask, said in zip(batch["input_ids"], batch["attention_mask"], replies, strict=True)
+        ]
+        result = dict(
+            zip(("input_ids", "attention_mask", "answers"), map(torch.stack, zip(*rows, strict=True)), strict=True)
+        )
         if batch.get("pixel_values") is not None:
             result["pixel_values"] = batch["pixel_values"]
         return result
+
+    def _reasons(self, position: int) -> bool:
+        """Whether the reply gives a reason; with both kinds, each question gets the other one in its next pass."""
+        if self.style != "both":
+            return self.style == "reasons"
+        place, epoch = self.course.order[position]
+        return (place + epoch) % 2 == 0
+
+
+def _row(ids: Tensor, mask: Tensor, said: list[int], width: int, pad: int) -> tuple[Tensor, Tensor, Tensor]:
+    """(ids, attention mask, answers) of a prompt that is padded on the left, and what is said to it."""
+    answer, spare = torch.tensor(said), width - len(said)
+    return (
+        torch.cat([ids.new_full((spare,), pad), ids, answer]),
+        torch.cat([mask.new_zeros(spare), mask, torch.ones_like(answer)]),
+        torch.cat([answer.new_full((spare,), UNLEARNED), answer]),
+    )
 
 
 class Positions(torch.utils.data.Dataset):
@@ -69,17 +98,25 @@ class Positions(torch.utils.data.Dataset):
 class SFTStage(ExactCheckpoints, Trainer):
     """transformers' trainer on a course, in its order."""
 
-    def __init__(self, model: Any, processor: Any, course: Course, args: TrainingArguments, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        model: Any,
+        processor: Any,
+        course: Course,
+        args: TrainingArguments,
+        *,
+        style: str = "letters",
+        **kwargs: Any,
+    ) -> None:
+        replies = Replies(course, processor, style)
         super().__init__(
-            model=model,
-            args=args,
-            train_dataset=Positions(len(course)),
-            data_collator=Letters(course, processor),
-            **kwargs,
-        )
+            model=model, args=args, train_dataset=Positions(len(course)), data_collator=replies, **kwargs
+        )  # fmt: skip
         self.model_accepts_loss_kwargs = False
+        self.letters = None if style == "letters" else torch.tensor([ids[0] for ids in replies.letters.values()])
         if not self._sharded:  # sharded weights come together as often on all processes
-            skip_padding(model.model.language_model)
+            base = model.get_base_model() if hasattr(model, "get_base_model") else model
+            skip_padding(base.model.language_model)
 
     def _get_train_sampler(self, train_dataset: Any = None) -> torch.utils.data.Sampler:
         return torch.utils.data.SequentialSampler(self.train_dataset)  # type: ignore[arg-type]
@@ -91,8 +128,16 @@ class SFTStage(ExactCheckpoints, Trainer):
         width = answers.shape[1]
         outputs = model(**inputs, use_cache=False, logits_to_keep=width + 1)
         logits = outputs.logits[:, -width - 1 : -1].float()
-        loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), answers.flatten())
+        loss = self._loss(logits[answers != UNLEARNED], answers[answers != UNLEARNED])
         return (loss, outputs) if return_outputs else loss
+
+    def _loss(self, logits: Tensor, answers: Tensor) -> Tensor:
+        """Mean over the tokens [N]; beside reasons the letters weigh as much as all other words together."""
+        losses = torch.nn.functional.cross_entropy(logits, answers, reduction="none")
+        if self.letters is None:
+            return losses.mean()
+        letters = torch.isin(answers, self.letters.to(answers.device))
+        return losses[letters].mean() + losses[~letters].mean()
 
     def training_step(self, *args: Any, **kwargs: Any) -> Tensor:
         loss = super().training_step(*args, **kwargs)

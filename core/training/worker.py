@@ -35,7 +35,15 @@ from core.training.explaining import environment, explain_failure
 from core.training.grpo_stage import GRPOStage, Recorder, rows_of
 from core.training.parts import add_lora, checkpoint_vision, size_of, switch_comparison, train_in_full
 from core.training.pictures import keep_pictures
-from core.training.questions import Course, check_pictures, choose_questions, first_questions, lay_out, protocol_of
+from core.training.questions import (
+    Course,
+    check_pictures,
+    choose_questions,
+    first_questions,
+    judging_of,
+    lay_out,
+    protocol_of,
+)
 from core.training.sft_stage import SFTStage
 from core.training.stopping import StopRequested, stopper
 from core.training.watching import Watcher, train
@@ -174,15 +182,18 @@ class Work:
         switch_comparison(model, processor, config.prompt)
         return model, processor
 
-    def course(self, bench: Benchmark, section: Any, batch: int, *, thinking: bool, tasks: str) -> Course:
+    def course(
+        self, bench: Benchmark, section: Any, batch: int, *, thinking: bool, tasks: str, together: bool = False
+    ) -> Course:
         config = self.config
         asked = choose_questions(
             bench, tasks=tasks, text_samples=config.prompt.text_samples, limit=section.samples, seed=config.seed
         )
         protocol = protocol_of(config.prompt, thinking=thinking, seed=config.seed)
         course = lay_out(
-            bench, protocol, asked, batch=batch, epochs=section.epochs, max_steps=section.max_steps, seed=config.seed
-        )
+            bench, protocol, asked, batch=batch, epochs=section.epochs, max_steps=section.max_steps, seed=config.seed,
+            together=together,
+        )  # fmt: skip
         check_pictures(course)
         return course
 
@@ -202,7 +213,7 @@ class Work:
 
     def watcher(self, stage: str, trainer: Any, processor: Any, **kwargs: Any) -> Watcher:
         config = self.config
-        protocol = protocol_of(config.prompt, thinking=False, seed=config.seed, answering=config.evaluate.answering)
+        protocol = judging_of(config, seed=config.seed)
 
         def validate() -> float:
             model = trainer.accelerator.unwrap_model(trainer.model)
@@ -236,6 +247,16 @@ class Work:
             print(text, flush=True)
             self.journal.progress(0, course.steps, text)
 
+    def learning(self, model: Any, parts: tuple[str, ...], *, adapters: bool) -> Any:
+        """The model with what learns in a stage: parts in full, and the config's adapters if they do."""
+        if not adapters:
+            train_in_full(model, parts)
+            return model
+        assert self.config.lora is not None  # the config is checked
+        for parameter in model.parameters():
+            parameter.requires_grad_(False)
+        return add_lora(model, self.config.lora, parts)
+
     # Stages ------------------------------------------------------------------------------------------------------------
 
     def sft(self, bench: Benchmark) -> None:
@@ -244,16 +265,19 @@ class Work:
             self.journal.stage("sft", 0, message="Loading the model.")
         set_seed(self.config.seed)
         model, processor = self.load_base()
-        train_in_full(model, section.train)
-        model.collect_statistics(True)
+        model = self.learning(model, section.train, adapters=section.adapters)
+        inner = model.get_base_model() if section.adapters else model
+        inner.collect_statistics(True)
         micro = min(section.micro_batch, section.batch_size // self.world)
-        course = self.course(bench, section, section.batch_size, thinking=False, tasks=section.tasks)
+        course = self.course(
+            bench, section, section.batch_size, thinking=False, tasks=section.tasks, together=section.together
+        )
         accumulation = section.batch_size // (micro * self.world)
         args = TrainingArguments(**self.arguments(section, "sft", course, micro, accumulation))
         self.say(model, course, "SFT")
-        trainer = SFTStage(model, processor, course, args)
+        trainer = SFTStage(model, processor, course, args, style=section.replies)
         train(trainer, self.watcher("sft", trainer, processor), self.resume_point("sft"))
-        model.collect_statistics(False)
+        inner.collect_statistics(False)
         if self.journal:
             self.choose("sft", model)
             save_trained(model, self.run.path / "sft" / "trained.safetensors")
@@ -269,14 +293,12 @@ class Work:
         set_seed(self.config.seed)
         model, processor = self.load_base()
         learned = self.run.path / "sft" / "trained.safetensors"
-        if learned.is_file():
+        adapted = self.config.sft.enabled and self.config.sft.adapters
+        if learned.is_file() and not adapted:
             load_trained(model, learned, partly=True)
-        if self.config.lora:
-            for parameter in model.parameters():
-                parameter.requires_grad_(False)
-            model = add_lora(model, self.config.lora, section.train)
-        else:
-            train_in_full(model, section.train)
+        model = self.learning(model, section.train, adapters=self.config.lora is not None)
+        if learned.is_file() and adapted:
+            load_trained(model, learned, partly=True)
         if section.checkpoint_vision:
             checkpoint_vision(model)
         course = self.course(bench, section, section.groups, thinking=self.config.prompt.thinking, tasks="all")
@@ -335,7 +357,7 @@ class Work:
         total = 2 * sum(len(sample.questions) for sample in bench)
         if self.journal:
             self.journal.stage("evaluation", total, message="Asking base and tuned model.")
-        protocol = protocol_of(config.prompt, thinking=False, seed=config.seed, answering=config.evaluate.answering)
+        protocol = judging_of(config, seed=config.seed)
         stopper.interruptible = self.journal is not None
 
         def load(name: str) -> tuple[Any, Any]:

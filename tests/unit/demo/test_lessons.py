@@ -5,15 +5,22 @@ from __future__ import annotations
 import random
 import re
 
+import numpy as np
 import pytest
 
-from core.demo.lessons import PICTURE, Asked, seeing_lesson, turn
+from core.demo.lessons import DESCRIBE, PICTURE, Asked, Passage, turn
+from core.demo.marks import IS_THERE, WHERE
+from core.demo.pool import Pool
+from core.demo.seeing import seeing_lesson
 from core.synthesis.factory import DEFECTS, PRODUCTS, render
 
 
 @pytest.fixture(scope="module")
-def metas() -> list[dict]:
-    return [dict(render(name, None, seed, size=64).meta) for seed, name in enumerate(PRODUCTS) for _ in range(2)]
+def pool() -> Pool:
+    pictures = [render(name, None, seed, size=64) for seed, name in enumerate(PRODUCTS) for _ in range(2)]
+    return Pool(
+        np.stack([p.image for p in pictures]), np.stack([p.parts for p in pictures]), [dict(p.meta) for p in pictures]
+    )  # fmt: skip
 
 
 def test_the_letter_names_the_right_option() -> None:
@@ -31,24 +38,35 @@ def test_a_thinking_reply_states_the_fact_and_then_the_letter() -> None:
     assert re.fullmatch(r"<think>Right</think><answer>[AB]</answer>", reply)
 
 
-def test_every_picture_has_its_place(metas: list[dict]) -> None:
-    shown = [seeing_lesson(metas, random.Random(seed), turns=3) for seed in range(40)]
-    for passage in shown:
-        text = "".join(part.text for part in passage.parts)
-        assert text.count(PICTURE) == len(passage.pictures)
-        assert len({index // 2 for index in passage.pictures}) == 1, "a reference is of the same lot"
-    assert {len(passage.pictures) for passage in shown} == {1, 2}
+def said_in(passage: Passage) -> str:
+    return "".join(part.text for part in passage.parts)
 
 
-def test_no_lesson_about_a_picture_names_a_defect(metas: list[dict]) -> None:
+def test_every_picture_has_its_place(pool: Pool) -> None:
+    lessons = [seeing_lesson(pool, random.Random(seed), turns=3) for seed in range(40)]
+    for passage, views in lessons:
+        assert said_in(passage).count(PICTURE) == len(views)
+        assert len({view.meta["product"] for view in views}) == 1, "a reference is of the same lot"
+        assert not any(view.marks for view in views[:-1]), "a reference bears no mark"
+    assert {len(views) for _, views in lessons} == {1, 2}
+    assert {len(views[-1].marks) for _, views in lessons} == {0, 1}
+
+
+def test_no_earlier_turn_gives_a_later_one_away(pool: Pool) -> None:
+    for seed in range(100):
+        said = said_in(seeing_lesson(pool, random.Random(seed), turns=5)[0])
+        places = [said.find(text) for text in (IS_THERE, WHERE, DESCRIBE) if text in said]
+        assert places[0] >= 0 and places == sorted(places)
+
+
+def test_no_lesson_about_a_picture_names_a_defect(pool: Pool) -> None:
     # "hole" and "thread" are also names of normal parts (a mounting hole, a warp thread).
     names = {word for name in DEFECTS for word in name.split()} - {"hole", "thread", "part", "object", "edge"}
     for seed in range(200):
-        text = "".join(part.text for part in seeing_lesson(metas, random.Random(seed), turns=4).parts)
-        words = set(re.findall(r"[a-z]+", text.lower()))
+        words = set(re.findall(r"[a-z]+", said_in(seeing_lesson(pool, random.Random(seed), turns=4)[0]).lower()))
         assert not words & names, words & names
 
 
-def test_the_same_seed_gives_the_same_lesson(metas: list[dict]) -> None:
-    first, second, other = (seeing_lesson(metas, random.Random(seed), turns=3) for seed in (3, 3, 4))
+def test_the_same_seed_gives_the_same_lesson(pool: Pool) -> None:
+    first, second, other = (seeing_lesson(pool, random.Random(seed), turns=3)[0] for seed in (3, 3, 4))
     assert first == second != other

@@ -11,9 +11,10 @@ import torch
 
 from core.demo.dense import CLASSES, part_targets
 from core.demo.education import Education
-from core.demo.lessons import PICTURE, Passage, seeing_lesson
+from core.demo.lessons import PICTURE, Passage
 from core.demo.pool import Pool, load_pool
 from core.demo.pretrain import Pretraining
+from core.demo.seeing import seeing_lesson
 from core.errors import UserError
 from core.mmad.prompts import SYSTEM
 from core.synthesis.factory import PRODUCTS
@@ -24,7 +25,6 @@ EDUCATION = Education(
     seeing=2,
     reading=2,
     answering=2,
-    marking=2,
     pictures=20,
     batch_seeing=4,
     batch_tokens=300,
@@ -48,19 +48,19 @@ def test_part_targets_take_the_part_that_covers_most_of_a_patch(pool: Pool) -> N
 
 def test_only_replies_are_learned(pool: Pool, tmp_path: Path) -> None:
     pupil = Pretraining(tmp_path, EDUCATION, **TINY)
-    passage = seeing_lesson(pool.metas, random.Random(1), turns=2)
+    passage, views = seeing_lesson(pool, random.Random(1), turns=2)
     ids, labels = pupil._row(passage)
     decode = pupil.processor.tokenizer.decode
     learned = decode([label for label in labels if label != -100])
     assert learned == decode(pupil._ids("".join(part.text for part in passage.parts if part.learned)))
     pictures = [token for token in ids if token == pupil.model.config.image_token_id]
-    assert len(pictures) == len(passage.pictures) * pupil.processor.image_seq_length
+    assert len(pictures) == len(views) * pupil.processor.image_seq_length
 
 
 def test_a_row_is_what_the_chat_template_writes(pool: Pool, tmp_path: Path) -> None:
     """What the base is taught in has to be what it is asked in."""
     pupil = Pretraining(tmp_path, EDUCATION, **TINY)
-    system, asked, reply, _ = seeing_lesson(pool.metas, random.Random(2), turns=1).parts[:4]
+    system, asked, reply, _ = seeing_lesson(pool, random.Random(2), turns=1)[0].parts[:4]
     said = asked.text.removeprefix("<|im_start|>user\n").split("<|im_end|>")[0].split(PICTURE)
     content: list[dict[str, str]] = []
     for text in said:

@@ -9,7 +9,7 @@ from core.mmad import Snapshot
 from core.model import load_model
 from core.training.padding import alike, skip_padding
 from core.training.questions import choose_questions, lay_out, protocol_of
-from core.training.sft_stage import Letters
+from core.training.sft_stage import Replies
 from tests.unit.training.conftest import quick
 
 
@@ -32,7 +32,7 @@ def test_same_loss_and_gradients(base, snapshot):
         language.layers[0].register_forward_pre_hook(lambda _, inputs, sizes=sizes: sizes.append(inputs[0].shape[:2]))
         if skipping:
             skip_padding(language)
-        batch = Letters(course, processor)(list(range(8)))
+        batch = Replies(course, processor)(list(range(8)))
         answers = batch.pop("answers")
         logits = model(**batch, use_cache=False, logits_to_keep=3).logits[:, -3:-1]
         loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), answers.flatten())

@@ -1,0 +1,45 @@
+"""A picture of the pool as a lesson shows it: with or without marks on it, as it lies or turned and mirrored."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from core.demo.marks import Mark, draw
+from core.demo.pool import Pool
+
+
+@dataclass(frozen=True)
+class View:
+    """One picture, uint8 [H, W, 3], with the part under each pixel [H, W], its facts and the marks on it."""
+
+    image: np.ndarray
+    parts: np.ndarray
+    meta: dict[str, Any]
+    marks: tuple[Mark, ...] = ()
+
+    @classmethod
+    def of(cls, pool: Pool, index: int) -> View:
+        return cls(pool.images[index], pool.parts[index], pool.metas[index])
+
+    def marked(self, rng: random.Random, count: int = 1) -> View:
+        """With `count` marks, fewer where there is no room: where they overlap, what was drawn later lies on top."""
+        view = self
+        for _ in range(count):
+            image, mark = draw(view.image, view.parts > 0, rng)
+            view = replace(view, image=image, marks=(*view.marks, mark) if mark else view.marks)
+        return view
+
+    def turned(self, rng: random.Random) -> View:
+        """By a multiple of 90 degrees, mirrored or not. For lessons without words: the marks' cells are not turned."""
+        quarters, mirror = rng.randrange(4), rng.random() < 0.5
+
+        def turn(values: np.ndarray) -> np.ndarray:
+            values = np.rot90(values, quarters)
+            return np.ascontiguousarray(values[:, ::-1] if mirror else values)
+
+        marks = tuple(replace(mark, mask=turn(mark.mask)) for mark in self.marks)
+        return replace(self, image=turn(self.image), parts=turn(self.parts), marks=marks)
