@@ -29,6 +29,10 @@ exit codes: 0 done; 1 answering broke off, what was answered is kept; 2 somethin
 130 stopped by hand (answers so far are kept)."""
 
 
+ANSWERS = "folder of answers, or a .parquet, .csv or .json file (MMAD's own files too)"
+CHECKED = "benchmark the answers must be of; says how many of its questions are missing"
+
+
 def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="python -m core.evaluation",
@@ -61,7 +65,7 @@ def parser() -> argparse.ArgumentParser:
     answer.add_argument("--thinking", action="store_true", help="let the model reason first")
     answer.add_argument("--answering", choices=("generate", "letters"), default="generate",
                         help="free text that is read, or the likeliest letter with P(letter) (default generate)")  # fmt: skip
-    answer.add_argument("--seed", type=int, default=0)
+    answer.add_argument("--seed", type=int, default=0, help="of the descriptions' order in the prompt (default 0)")
     answer.add_argument("--batch-size", type=int, metavar="N", help="questions at once")
     answer.add_argument("--processes", type=int, default=1, metavar="N", help="share the work among N processes")
     answer.add_argument("--device", help="cpu, cuda, cuda:1 (default: a GPU if there is one)")
@@ -69,8 +73,11 @@ def parser() -> argparse.ArgumentParser:
     answer.add_argument("--shard", help=argparse.SUPPRESS)
 
     table = commands.add_parser("table", help="MMAD's table", description="Accuracy by MMAD's rules, in percent.")
-    table.add_argument("answers", help="folder of answers, or a .parquet, .csv or .json file (MMAD's own files too)")
-    table.add_argument("--by", choices=("dataset", "product"), default="dataset")
+    table.add_argument("answers", metavar="ANSWERS", help=ANSWERS)
+    table.add_argument("--data", metavar="W", help=CHECKED)
+    table.add_argument(
+        "--by", choices=("dataset", "product"), default="dataset", help="what a row is (default dataset)"
+    )
     table.add_argument("--json", metavar="FILE", help="write it for scripts too")
 
     compare = commands.add_parser(
@@ -80,11 +87,12 @@ def parser() -> argparse.ArgumentParser:
         "after Holm.",
     )
     report = commands.add_parser("report", help="HTML and CSVs", description="One self-contained HTML report and CSVs.")
-    compare.add_argument("answers", nargs=2, metavar="ANSWERS")
+    compare.add_argument("answers", nargs=2, metavar="ANSWERS", help=f"of the first, then of the second: {ANSWERS}")
+    compare.add_argument("--data", metavar="W", help=CHECKED)
     compare.add_argument("--json", metavar="FILE", help="write it for scripts too")
-    report.add_argument("answers", nargs="+", metavar="ANSWERS", help="of one model, or of two to compare")
-    report.add_argument("--out", required=True, metavar="DIR")
-    report.add_argument("--data", metavar="W", help="benchmark, for the gallery's pictures")
+    report.add_argument("answers", nargs="+", metavar="ANSWERS", help=f"of one model, or of two to compare: {ANSWERS}")
+    report.add_argument("--out", required=True, metavar="DIR", help="folder for report.html and the CSVs")
+    report.add_argument("--data", metavar="W", help=f"{CHECKED}; its pictures fill the gallery")
     report.add_argument("--heatmap", metavar="MODEL", help="draw the gallery's heatmaps with this model")
     report.add_argument("--run", metavar="RUN", help="run folder, for difficulty against accuracy")
     report.add_argument("--miss", type=float, default=10.0, metavar="COST", help="cost of a missed defect (default 10)")
@@ -92,9 +100,11 @@ def parser() -> argparse.ArgumentParser:
         "--overkill", type=float, default=1.0, metavar="COST", help="cost of a wrongly rejected part (default 1)"
     )
     report.add_argument("--prevalence", type=float, metavar="P", help="share of defective parts on the line, 0 to 1")
-    report.add_argument("--title", default="Evaluation")
+    report.add_argument("--title", default="Evaluation", help="heading of the page")
     for sub in (compare, report):
-        sub.add_argument("--names", nargs="+", help="how to call the models")
+        sub.add_argument(
+            "--names", nargs="+", metavar="NAME", help="how to call the models (default: their folders' names)"
+        )
         sub.add_argument("--draws", type=int, default=2000, metavar="N", help="bootstrap draws (default 2000)")
         sub.add_argument("--across-protocols", action="store_true", help="compare although the protocols differ")
     return top
@@ -103,6 +113,7 @@ def parser() -> argparse.ArgumentParser:
 @command
 def main(arguments: list[str] | None = None) -> int:
     args = parser().parse_args(arguments)
+    args.typed = sys.argv[1:] if arguments is None else arguments
     return {"answer": _answer, "table": _table, "compare": _compare, "report": _report}[args.command](args)
 
 
@@ -137,8 +148,9 @@ def _answer(args: argparse.Namespace) -> int:
 
         model, processor = load_model(args.model, device=args.device, quantize=args.quantize)
     shard = tuple(map(int, args.shard.split("/"))) if args.shard else None
-    # tqdm shows questions per second and the time left.
-    with tqdm(total=total, unit=" questions", disable=shard is not None and shard[0] > 0) as bar:
+    # tqdm shows questions per second and the time left; of several processes the first speaks for its own share.
+    share = f"process 1 of {shard[1]}" if shard else None
+    with tqdm(total=total, unit=" questions", desc=share, disable=shard is not None and shard[0] > 0) as bar:
 
         def progress(done: int, of: int) -> None:
             bar.total = of
@@ -164,11 +176,12 @@ def _answer(args: argparse.Namespace) -> int:
 def _spread(args: argparse.Namespace, total: int) -> int:
     """The same command in several processes, each with its share of the pictures."""
     from core.evaluation import read_answers
+    from core.evaluation.records import AnswerFolder
 
     threads = str(max(1, (os.cpu_count() or 1) // args.processes))
     running = [
         subprocess.Popen(
-            [sys.executable, "-m", "core.evaluation", *sys.argv[1:], "--shard", f"{part}/{args.processes}"],
+            [sys.executable, "-m", "core.evaluation", *args.typed, "--shard", f"{part}/{args.processes}"],
             env={**os.environ, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", threads)},
         )
         for part in range(args.processes)
@@ -181,9 +194,13 @@ def _spread(args: argparse.Namespace, total: int) -> int:
             process.wait()
         raise
     if any(codes):
-        broken = sum(map(bool, codes))
-        print(f"error: {broken} of {args.processes} processes broke off: run the same again to go on.", file=sys.stderr)
-        return 2 if 2 in codes else 1
+        broken, kept = sum(map(bool, codes)), len(AnswerFolder(args.out).read())
+        print(
+            f"error: {broken} of {args.processes} processes broke off; {kept} of {total} questions are answered, kept in "
+            f"{args.out}: run the same again to go on.",
+            file=sys.stderr,
+        )
+        return 1 if kept else 2
     answers = read_answers(args.out)
     _print_accuracy(answers)
     print(f"{len(answers)} of {total} answers in {args.out}")
@@ -196,7 +213,7 @@ def _table(args: argparse.Namespace) -> int:
     from core.evaluation.report import table_json
     from core.files import write_json
 
-    answers = read_answers(args.answers)
+    answers = _checked(read_answers(args.answers), args.data)
     table = accuracy_table(answers, by=args.by)
     _print(table)
     _print(detection_table(answers, by=args.by))
@@ -269,7 +286,23 @@ def _named(args: argparse.Namespace) -> dict[str, Any]:
         names = [f"{Path(path).resolve().parent.name}/{Path(path).resolve().name}" for path in args.answers]
     if len(set(names)) < len(names):
         raise UserError("Two answers have the same name: tell them apart with --names.")
-    return {name: read_answers(path) for name, path in zip(names, args.answers, strict=True)}
+    return {name: _checked(read_answers(path), args.data) for name, path in zip(names, args.answers, strict=True)}
+
+
+def _checked(answers: Any, data: str | None) -> Any:
+    """The answers as they are, or held against the benchmark they are said to be of.
+
+    Splits that no answer is of were not asked about, so their questions are not missing.
+    """
+    from core.evaluation import check_answers
+    from core.mmad import read_mmad
+
+    if data is None:
+        return answers
+    bench = read_mmad(data)
+    checked = check_answers(answers, bench.split(*answers["split"].unique()) if "split" in answers else bench)
+    checked.attrs["total"] = max(checked.attrs["total"], answers.attrs.get("total", 0))
+    return checked
 
 
 def _print_accuracy(answers: Any) -> None:

@@ -21,6 +21,7 @@ from core.errors import UserError
 from core.evaluation.records import KEY, AnswerFolder, Reply, frame, row
 from core.mmad import Benchmark, Prompt, Protocol, Question, Sample, build_prompt
 from core.mmad.leaks import knowledge_labels
+from core.mmad.prompts import references
 
 CHUNK = 256  # questions given to an answerer at once: enough to fill batches of equal length
 FLUSH_SECONDS = 10.0
@@ -76,8 +77,7 @@ def answer_questions(
         model: an EMIT model; or, with `processor` None, an OpenAI-compatible `Endpoint`, or just the name of the model it
             serves (address and key then come from `OPENAI_BASE_URL` and `OPENAI_API_KEY`).
         processor: the model's processor, None for an endpoint.
-        protocol: how questions are put and answers taken; recorded with every answer. An endpoint and a model without
-            comparison cannot be shown the heatmap, and then `heatmap` is recorded as False.
+        protocol: how questions are put and answers taken; recorded with every answer as far as it can be kept (`as_kept`).
         out: folder of part files. What it already holds (same model, protocol and questions) is not asked again.
         progress: called with (answers so far, questions in all) of this shard.
         batch_size: questions answered at once; chosen by the device when None.
@@ -101,7 +101,7 @@ def answer_questions(
         raise UserError(f"There is no answering {wish.answering!r}: use 'generate' or 'letters'.")
     if wish.answering == "letters" and wish.thinking:
         raise UserError("Answering by letters reads the answer without any reasoning: switch thinking off.")
-    protocol = answerer.protocol(wish)
+    protocol = as_kept(answerer.protocol(wish), bench)
     part, parts = shard or (int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1)))
 
     if not protocol.knowledge:
@@ -185,6 +185,12 @@ def _together(tables: Sequence[pd.DataFrame], bench: Benchmark) -> pd.DataFrame:
     return table
 
 
-def with_heatmap(protocol: Protocol, possible: bool) -> Protocol:
-    """The protocol as it can be kept: no heatmap is recorded where none can be shown."""
-    return protocol if possible or not protocol.heatmap else replace(protocol, heatmap=False)
+def as_kept(wish: Protocol, bench: Benchmark) -> Protocol:
+    """The protocol as `bench` lets it be kept: what no question of it can be shown is not recorded as shown.
+
+    No knowledge where it describes none of its products, at most as many shots as it has references for a picture, no heatmap
+    without a reference to compare with.
+    """
+    shots = max((len(references(sample, wish)) for sample in bench), default=0)
+    known = any(bench.descriptions(*product) for product in {(sample.dataset, sample.product) for sample in bench})
+    return replace(wish, shots=shots, knowledge=wish.knowledge and known, heatmap=wish.heatmap and shots > 0)

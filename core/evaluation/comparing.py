@@ -15,7 +15,7 @@ import pandas as pd
 from scipy.stats import binomtest
 
 from core.errors import UserError
-from core.evaluation.records import KEY, label_notes, normalized, protocol_of
+from core.evaluation.records import KEY, label_notes, normalized, partial_notes, protocol_of
 from core.evaluation.tables import AVERAGE
 from core.mmad import Protocol, Task
 from core.mmad.vocabulary import GOOD
@@ -38,6 +38,7 @@ class Comparison:
         level: of the intervals.
         left_out: questions only (first, second) had answers to; they are not compared.
         labelled: a sentence for each model whose figures were got with knowledge that knows of the test.
+        partial: a sentence for each model that has not answered all questions.
     """
 
     table: pd.DataFrame
@@ -47,6 +48,7 @@ class Comparison:
     level: float
     left_out: tuple[int, int]
     labelled: tuple[str, ...] = ()
+    partial: tuple[str, ...] = ()
 
     def _changed(self, change: str) -> pd.DataFrame:
         return self.questions[self.questions["change"] == change].reset_index(drop=True)
@@ -68,11 +70,11 @@ class Comparison:
     @property
     def notes(self) -> list[str]:
         """What a reader must know beside the figures."""
-        notes = list(self.labelled)
+        notes = [*self.labelled, *self.partial]
         if any(self.left_out):
             notes.append(
-                f"Partial: {self.left_out[0]} questions were answered by {self.names[0]} only and {self.left_out[1]} by "
-                f"{self.names[1]} only; the {len(self.questions)} that both answered are compared."
+                f"Partial: {self.left_out[0]} questions were answered by {self.names[0]} only and "
+                f"{self.left_out[1]} by {self.names[1]} only; the {len(self.questions)} that both answered are."
             )
         if self.protocols[0] != self.protocols[1]:
             notes.append(
@@ -111,7 +113,7 @@ def compare_answers(
     Raises:
         UserError: other protocols, another benchmark, doubled questions, or no question in common.
     """
-    tables = tuple(_keyed(normalized(table, name)) for table, name in ((first, "The first"), (second, "The second")))
+    tables = (normalized(first, "The first"), normalized(second, "The second"))
     protocols = (protocol_of(tables[0]), protocol_of(tables[1]))
     if protocols[0] != protocols[1] and not across_protocols:
         raise UserError(
@@ -142,19 +144,20 @@ def compare_answers(
         protocols=protocols,
         level=level,
         left_out=(len(tables[0]) - len(both), len(tables[1]) - len(both)),
-        labelled=tuple(label_notes({names[0]: tables[0]}) + label_notes({names[1]: tables[1]})),
+        labelled=tuple(label_notes(dict(zip(names, tables, strict=True)))),
+        partial=tuple(partial_notes(dict(zip(names, tables, strict=True)))),
     )
 
 
 def accuracy_intervals(answers: pd.DataFrame, *, draws: int = 2000, level: float = 0.95, seed: int = 0) -> pd.DataFrame:
     """Accuracy per task and "Average" in percent with its bootstrap interval: columns value, low, high, questions."""
-    table = _keyed(normalized(answers))
+    table = normalized(answers)
     right = (table["answer"] == table["correct_answer"]).fillna(False).to_numpy(bool)
-    cells = _Cells(table)
-    drawn = np.concatenate([cells.accuracy(w, right) for w in cells.draws(draws, seed)])
+    cells = _Cells(table, right)
+    drawn = np.concatenate([cells.accuracy(weights)[0] for weights in cells.draws(draws, seed)])
     return pd.DataFrame(
         {
-            "value": cells.accuracy(np.ones((1, cells.pictures), np.float32), right)[0],
+            "value": cells.accuracy(cells.once)[0, 0],
             **_interval(drawn, level),
             "questions": [*table["task"].value_counts().reindex(cells.tasks), len(table)],
         },
@@ -172,12 +175,9 @@ def holm(p: np.ndarray) -> np.ndarray:
 
 
 def _table(both: pd.DataFrame, right: list[np.ndarray], *, draws: int, level: float, seed: int) -> pd.DataFrame:
-    cells = _Cells(both)
-    ones = np.ones((1, cells.pictures), np.float32)
-    first, second = (cells.accuracy(ones, side)[0] for side in right)
-    drawn = np.concatenate(
-        [cells.accuracy(weights, right[1]) - cells.accuracy(weights, right[0]) for weights in cells.draws(draws, seed)]
-    )
+    cells = _Cells(both, *right)
+    first, second = cells.accuracy(cells.once)[:, 0]
+    drawn = np.concatenate([np.diff(cells.accuracy(weights), axis=0)[0] for weights in cells.draws(draws, seed)])
     counts = pd.crosstab(both["task"], both["change"]).reindex(index=cells.tasks)
     counts = counts.reindex(columns=["fixed", "regressed", "both wrong", "both right"], fill_value=0)
     p = np.array([
@@ -204,9 +204,13 @@ def _interval(drawn: np.ndarray, level: float) -> dict[str, np.ndarray]:
 
 
 class _Cells:
-    """Questions sorted into cells (dataset, task, normal or defective), so that a draw of pictures is a matrix product."""
+    """Questions sorted into cells (dataset, task, normal or defective), so that a draw of pictures is a matrix product.
 
-    def __init__(self, table: pd.DataFrame) -> None:
+    Args:
+        right: for each model, which questions it got right.
+    """
+
+    def __init__(self, table: pd.DataFrame, *right: np.ndarray) -> None:
         self.tasks = [task.value for task in Task if (table["task"] == task.value).any()]
         self.datasets = list(dict.fromkeys(table["dataset"].astype(str)))
         self.picture, images = pd.factorize(table["image"])
@@ -216,14 +220,20 @@ class _Cells:
         side = ((table["task"] == Task.DISCRIMINATION.value) & (table["defect"] == GOOD)).to_numpy(int)
         self.shape = (len(self.datasets), len(self.tasks), 2)
         self.cell = np.ravel_multi_index((dataset, task, side), self.shape)
-        self.asked = self._sum(np.ones(len(table)))
+        self.models = len(right)
+        # [pictures, cells of what is asked, then of what each model got right]
+        self.sums = np.concatenate([self._sum(values) for values in (np.ones(len(table)), *right)], axis=1)
 
     def _sum(self, values: np.ndarray) -> np.ndarray:
         """Values of questions summed per picture and cell: [pictures, cells]."""
-        flat = np.bincount(
-            self.picture * np.prod(self.shape) + self.cell, values, minlength=self.pictures * int(np.prod(self.shape))
-        )
+        cells = int(np.prod(self.shape))
+        flat = np.bincount(self.picture * cells + self.cell, values, minlength=self.pictures * cells)
         return flat.reshape(self.pictures, -1).astype(np.float32)
+
+    @property
+    def once(self) -> np.ndarray:
+        """Every picture drawn once: [1, pictures]."""
+        return np.ones((1, self.pictures), np.float32)
 
     def draws(self, count: int, seed: int):
         """Chunks [n, pictures] of how often each picture is drawn."""
@@ -233,15 +243,14 @@ class _Cells:
             drawn = rng.integers(0, self.pictures, (size, self.pictures)) + np.arange(size)[:, None] * self.pictures
             yield np.bincount(drawn.ravel(), minlength=size * self.pictures).reshape(size, -1).astype(np.float32)
 
-    def accuracy(self, weights: np.ndarray, right: np.ndarray) -> np.ndarray:
-        """Percent per draw, task and last the average: [n, tasks + 1]; what a draw does not ask is left out."""
+    def accuracy(self, weights: np.ndarray) -> np.ndarray:
+        """Percent per model, draw, task and last the average: [models, n, tasks + 1]; what a draw does not ask is left out."""
         # Weighted counts stay far below 2^24, so float32 sums are exact.
-        asked = (weights @ self.asked).astype(np.float64)
-        good = (weights @ self._sum(right.astype(float))).astype(np.float64)
-        share = np.divide(good, asked, out=np.full_like(asked, np.nan), where=asked > 0).reshape(-1, *self.shape)
-        by_task = _mean(share, 3)
-        result = np.concatenate([_mean(by_task, 1), _mean(_mean(by_task, 2), 1)[:, None]], axis=1)
-        return 100.0 * result
+        asked, *good = np.split((weights @ self.sums).astype(np.float64), 1 + self.models, axis=1)
+        share = np.divide(good, asked, out=np.full((self.models, *asked.shape), np.nan), where=asked > 0)
+        by_task = _mean(share.reshape(self.models, -1, *self.shape), 4)
+        average = _mean(_mean(by_task, 3), 2)
+        return 100.0 * np.concatenate([_mean(by_task, 2), average[..., None]], axis=2)
 
 
 def _mean(values: np.ndarray, axis: int) -> np.ndarray:
@@ -250,11 +259,6 @@ def _mean(values: np.ndarray, axis: int) -> np.ndarray:
     count = there.sum(axis)
     total = np.where(there, values, 0.0).sum(axis)
     return np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
-
-
-def _keyed(table: pd.DataFrame) -> pd.DataFrame:
-    """With the number of the question in its picture, counted where it is not given."""
-    return table if "index" in table else table.assign(index=table.groupby("image", sort=False).cumcount())
 
 
 def _name(table: pd.DataFrame, otherwise: str) -> str:

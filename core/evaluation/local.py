@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from core.errors import UserError
-from core.evaluation.asking import Asked, with_heatmap
+from core.evaluation.asking import Asked
 from core.evaluation.prefix import Batch, Continuation, fill_batches, group_questions, prepared_ahead
 from core.evaluation.records import Reply
 from core.mmad import Benchmark, Protocol, Question, parse_answer
@@ -47,7 +48,8 @@ class LocalModel:
         self.stop = tuple(eos) if isinstance(eos, list | tuple) else (eos,)
 
     def protocol(self, wish: Protocol) -> Protocol:
-        return with_heatmap(wish, bool(getattr(self.processor, "comparison_length", 0)))
+        compares = bool(getattr(self.processor, "comparison_length", 0))
+        return replace(wish, heatmap=wish.heatmap and compares)
 
     def answer(self, asked: Sequence[Asked], bench: Benchmark, protocol: Protocol) -> Iterator[tuple[Asked, Reply]]:
         texts = [self.render(one) for one in asked]

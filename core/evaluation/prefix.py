@@ -21,6 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from transformers import DynamicCache
+from transformers.cache_utils import DynamicLayer
 
 from core.errors import UserError
 from core.evaluation.asking import Asked
@@ -178,7 +179,7 @@ class Continuation:
                 for row, (start, length) in enumerate(zip(starts, batch.prefixes, strict=True))
             ]
         )
-        self.cache = DynamicCache(config=model.config.get_text_config())
+        self.cache = roomy_cache(model.config.get_text_config())
         self._forward(prefix, prefix_mask)
 
         comparison = model.config.comparison_token_id
@@ -238,6 +239,46 @@ class Continuation:
             self.mask = torch.cat([self.mask, self.mask.new_ones(len(rows), 1)], 1)
             logits = self._head(self._forward(embedding(tokens)[:, None], self.mask))
         return replies
+
+
+def roomy_cache(config: Any) -> DynamicCache:
+    """A cache whose plain layers grow by rooms; sliding and other layers stay as transformers makes them."""
+    cache = DynamicCache(config=config)
+    cache.layers = [_Roomy() if type(layer) is DynamicLayer else layer for layer in cache.layers]
+    return cache
+
+
+class _Roomy(DynamicLayer):
+    """Keys and values [N, heads, L, width] as the beginning of larger tensors.
+
+    transformers' layer copies its whole past for every new token. Here a token is written beside it, and the past is copied
+    once in `ROOM` tokens and when rows are chosen.
+    """
+
+    ROOM = 32
+
+    def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
+        if not self.is_initialized:
+            self.lazy_initialization(key_states, value_states)
+            self._held: tuple[Any, Any] = (self.keys, self.values)
+        past = self.get_seq_length()
+        end = past + key_states.shape[-2]
+        before: tuple[Any, Any] = (self.keys, self.values)
+        held = []
+        for whole, old, new in zip(self._held, before, (key_states, value_states), strict=True):
+            if whole.ndim < 4 or whole.shape[-2] < end:
+                whole = new.new_empty(*new.shape[:-2], end + self.ROOM, new.shape[-1])
+                if past:
+                    whole[..., :past, :] = old
+            whole[..., past:end, :] = new
+            held.append(whole)
+        self._held = (held[0], held[1])
+        self.keys, self.values = held[0][..., :end, :], held[1][..., :end, :]
+        return held[0][..., :end, :], held[1][..., :end, :]
+
+    def batch_select_indices(self, indices: Tensor) -> None:
+        super().batch_select_indices(indices)
+        self._held = (self.keys, self.values)
 
 
 def _left_padded(rows: Sequence[Tensor]) -> tuple[Tensor, Tensor]:

@@ -1,7 +1,7 @@
 """An answer is a row; a folder of answers is Parquet part files with a `protocol.json` beside them.
 
     <out>/protocol.json          model, protocol, digest of the questions, number of questions
-    <out>/part-<shard>-<n>.parquet
+    <out>/part-<shard>-<n>-<pid>.parquet
 
 A part file is written in one step and never touched again (a Parquet file cannot be appended to), so an evaluation that
 was killed goes on where it stopped, and several processes may write into one folder. A row carries everything a table,
@@ -11,6 +11,7 @@ a comparison or a report needs: the question, its options, the reply, and the pr
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -120,11 +121,14 @@ class AnswerFolder:
         }  # fmt: skip
         if (self.path / PROTOCOL_FILE).is_file():
             found = read_json(self.path / PROTOCOL_FILE)
-            different = [name for name in wanted if found.get(name) != wanted[name]]
+            names = {
+                "model": "of another model",
+                "protocol": "under another protocol",
+                "questions": "to other questions",
+            }
+            different = [said for name, said in names.items() if found.get(name) != wanted[name]]
             if different:
-                raise UserError(
-                    f"{self.path} holds answers with another {' and '.join(different)}: choose another folder."
-                )
+                raise UserError(f"{self.path} holds answers {' and '.join(different)}: choose another folder.")
         else:
             write_json(self.path / PROTOCOL_FILE, wanted)
 
@@ -132,12 +136,14 @@ class AnswerFolder:
         return sorted(self.path.glob("part-*.parquet"))
 
     def append(self, rows: Iterable[Mapping[str, Any]], *, shard: int = 0) -> None:
-        """Write the rows as the shard's next part file, in one step."""
+        """Write the rows as the shard's next part file, in one step; no part is ever written over."""
         table = frame(rows)
-        number = sum(1 for _ in self.path.glob(f"part-{shard:03d}-*.parquet"))
-        write_atomic(
-            self.path / f"part-{shard:03d}-{number:06d}.parquet", lambda place: table.to_parquet(place, index=False)
+        number = 1 + max(
+            (int(part.stem.split("-")[2]) for part in self.path.glob(f"part-{shard:03d}-*.parquet")), default=-1
         )
+        # Two processes that were given the same shard by mistake count alike, but have two numbers of their own.
+        place = self.path / f"part-{shard:03d}-{number:06d}-{os.getpid()}.parquet"
+        write_atomic(place, lambda temporary: table.to_parquet(temporary, index=False))
 
     def read(self) -> pd.DataFrame:
         """All answers so far, each question once."""
@@ -196,17 +202,20 @@ def read_answers(path: str | Path) -> pd.DataFrame:
         value = read_json(path)
         if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
             raise UserError(f"{path} must be a list of answers: export it again.")
-        # MMAD's own answer files name the answer after the first model it was written for.
+        # MMAD's own answer files name the answer after the first model it was written for, and wrap the question's text.
         table = pd.DataFrame(value).rename(columns={"gpt_answer": "answer"})
+        if "question" in table:
+            table["question"] = [q.get("text") if isinstance(q, dict) else q for q in table["question"]]
     else:
         table = read_part(path)
     return normalized(table, str(path))
 
 
 def normalized(answers: pd.DataFrame, name: str = "the answers") -> pd.DataFrame:
-    """The table with `dataset`, `product`, `defect` and `task` filled in where they were missing.
+    """The table with `dataset`, `product`, `defect`, `task` and `index` filled in where they were missing.
 
-    A picture is normal when its folder is called `good` (not when its path contains the word: GoodsAD).
+    A picture is normal when its folder is called `good` (not when its path contains the word: GoodsAD). What is no single
+    letter in `answer` ("", "yes", NaN) becomes None.
 
     Raises:
         UserError: a required column is missing, a task is unknown, or a question is there twice.
@@ -215,24 +224,25 @@ def normalized(answers: pd.DataFrame, name: str = "the answers") -> pd.DataFrame
     if missing:
         raise UserError(f"{name} lack the column{'s' * (len(missing) > 1)} {', '.join(missing)}: export them again.")
     table = answers.copy(deep=False)
-    images = table["image"].astype(str)
-    if "dataset" not in table:
-        table["dataset"] = images.str.split("/").str[0]
-    if "product" not in table:
-        table["product"] = images.str.split("/").str[1]
-    if "defect" not in table:
-        table["defect"] = images.str.split("/").str[-2]
-        table["defect"] = table["defect"].fillna(GOOD)
+    paths = {image: str(image).split("/") for image in table["image"].unique()}
+    for column, place, otherwise in (("dataset", 0, ""), ("product", 1, ""), ("defect", -2, GOOD)):
+        if column not in table:
+            known = {image: path[place] if len(path) > 1 else otherwise for image, path in paths.items()}
+            table[column] = table["image"].map(known).astype(object)
     table["task"] = _tasks(table["question_type"], name)
-    if "index" in table and len(table):
-        twice = table.duplicated(KEY)
-        if twice.any():
-            first = table.loc[twice, KEY].iloc[0]
-            raise UserError(
-                f"{name} hold {int(twice.sum())} question(s) twice, first {first['image']} question {first['index']}: "
-                "remove the doubled rows."
-            )
-    return table
+    letters = [
+        a if isinstance(a, str) and len(a) == 1 and a.isascii() and a.isalpha() else None for a in table["answer"]
+    ]
+    table["answer"] = pd.Series(letters, table.index, dtype=object)
+    same = KEY if "index" in table else [c for c in ("image", "question_type", "question") if "question" in table]
+    twice = table.duplicated(same) if same else pd.Series(False, table.index)
+    if twice.any():
+        first = table.loc[twice].iloc[0]
+        raise UserError(
+            f"{name} hold {int(twice.sum())} question(s) twice, first {first['image']} question "
+            f"{first.get('index', first.get('question'))}: remove the doubled rows."
+        )
+    return table if "index" in table else table.assign(index=table.groupby("image", sort=False).cumcount())
 
 
 def _tasks(types: pd.Series, name: str) -> pd.Series:
@@ -257,8 +267,6 @@ def check_answers(answers: pd.DataFrame, bench: Benchmark) -> pd.DataFrame:
     """
     answers = normalized(answers)
     asked = bench.questions
-    if "index" not in answers:
-        raise UserError("The answers have no column index (number of the question within its picture): add it.")
     order = pd.Series(range(len(asked)), index=pd.MultiIndex.from_frame(asked[KEY]))
     place = order.reindex(pd.MultiIndex.from_frame(answers[KEY])).to_numpy()
     strange = pd.isna(place)
@@ -305,6 +313,16 @@ def protocol_of(answers: pd.DataFrame) -> Protocol | None:
         thinking=bool(values["thinking"]), heatmap=bool(values["heatmap"]), answering=values["answering"],
         seed=int(values["seed"]),
     )  # fmt: skip
+
+
+def partial_notes(tables: Mapping[str, pd.DataFrame]) -> list[str]:
+    """One sentence for each model that has not answered all questions, as far as its answers know how many there are."""
+    return [
+        f"{name} is partial: {len(table)} of {table.attrs['total']} questions are answered "
+        f"({100 * len(table) / table.attrs['total']:.1f} %)."
+        for name, table in tables.items()
+        if len(table) < (table.attrs.get("total") or 0)
+    ]
 
 
 def labels_of(answers: pd.DataFrame) -> tuple[str, ...]:

@@ -11,11 +11,12 @@ import io
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
 from core.errors import UserError
-from core.evaluation.asking import Asked, with_heatmap
+from core.evaluation.asking import Asked
 from core.evaluation.records import Reply
 from core.mmad import Benchmark, Protocol, parse_answer
 from core.pictures import open_image
@@ -42,7 +43,7 @@ class RemoteModel:
     def protocol(self, wish: Protocol) -> Protocol:
         if wish.answering != "generate":
             raise UserError("A served model does not show its logits: answer by 'generate'.")
-        return with_heatmap(wish, False)
+        return replace(wish, heatmap=False)
 
     def answer(self, asked: Sequence[Asked], bench: Benchmark, protocol: Protocol) -> Iterator[tuple[Asked, Reply]]:
         with ThreadPoolExecutor(self.endpoint.workers) as pool:

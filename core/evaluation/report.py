@@ -24,7 +24,7 @@ from core.evaluation import figures
 from core.evaluation.comparing import Comparison, accuracy_intervals, compare_answers
 from core.evaluation.decisions import Costs, calibration, decision_table, ranking_table
 from core.evaluation.published import FILE, published_table
-from core.evaluation.records import label_notes, labels_of, normalized, protocol_of
+from core.evaluation.records import label_notes, labels_of, normalized, partial_notes, protocol_of
 from core.evaluation.tables import AVERAGE, accuracy_table, detection_table, unparseable_rate
 from core.files import read_json, write_atomic
 from core.mmad import Benchmark
@@ -126,13 +126,8 @@ def _or_none(make: Callable[[pd.DataFrame], pd.DataFrame], table: pd.DataFrame) 
 
 
 def _notes(tables: Mapping[str, pd.DataFrame]) -> list[str]:
-    notes = label_notes(tables)
+    notes = label_notes(tables) + partial_notes(tables)
     for name, table in tables.items():
-        total = table.attrs.get("total")
-        if total and len(table) < total:
-            notes.append(
-                f"{name} is partial: {len(table)} of {total} questions are answered ({100 * len(table) / total:.1f} %)."
-            )
         rate = unparseable_rate(table)
         if rate >= 1:
             what = "hardly says anything but babble" if rate > 50 else "leaves questions open"
@@ -203,7 +198,7 @@ def _gallery(
     cards = []
     for _, row in chosen.iloc[rank.argsort(kind="stable")[:GALLERY]].iterrows():
         sample = bench.by_image.get(row["image"])
-        if sample is None or "index" not in row or row["index"] >= len(sample.questions):
+        if sample is None or row["index"] >= len(sample.questions):
             continue
         question = sample.questions[int(row["index"])]
         options = [

@@ -6,7 +6,7 @@ over tasks, row "Average" the mean over datasets, both unweighted. On complete a
 
 Where we differ on purpose:
 - the script removes invalid answers from the list it walks over, so each one also skips the row after it; here every
-  question counts and one without a letter is wrong;
+  question counts and one without a letter is wrong (of 39,672 made-up answers 5 % silent: its average 70.2, ours 66.6);
 - the script takes a picture for normal when its path contains "good"; here the folder (or the label) must say so;
 - a task that a dataset does not ask is left out of the averages; the script counts it as 0;
 - with only normal (or only defective) pictures, detection is the accuracy on those; the script takes 0 for the others.
@@ -79,9 +79,9 @@ def detection_table(answers: pd.DataFrame, *, by: str = "dataset") -> pd.DataFra
     """How defects are found, in percent, a row per dataset (or product) plus "Average" (unweighted).
 
     Columns: normal, defective (numbers of questions), accuracy (balanced), recall, precision, F1, overkill (normal called
-    defective), miss (defective called normal), unparseable. As in the benchmark's script an answer without a letter is
-    wrong on its side: a defective picture without an answer is a miss, a normal one an overkill. What has no
-    denominator is NaN.
+    defective), miss (defective called normal), unparseable. Whatever is not the right letter is wrong on its side: a
+    defective picture without an answer is a miss, a normal one an overkill (the benchmark's script drops answers without
+    a letter). What has no denominator is NaN.
     """
     table = normalized(answers)
     table = table[table["task"] == Task.DISCRIMINATION.value]

@@ -132,7 +132,7 @@ def test_a_folder_holds_one_model_one_protocol_one_benchmark(tiny, bench, tmp_pa
     answer_questions(*tiny, few, protocol=Protocol(answering="letters"), out=tmp_path)
     with pytest.raises(UserError, match="another protocol"):
         answer_questions(*tiny, few, protocol=Protocol(answering="letters", shots=0), out=tmp_path)
-    with pytest.raises(UserError, match="another questions"):
+    with pytest.raises(UserError, match="to other questions"):
         answer_questions(*tiny, bench, protocol=Protocol(answering="letters"), out=tmp_path)
     with pytest.raises(UserError, match="another model"):
         answer_questions(*tiny, few, protocol=Protocol(answering="letters"), out=tmp_path, name="other")
