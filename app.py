@@ -7,7 +7,11 @@ from core.errors import command
 
 @command
 def main() -> None:
-    parser = argparse.ArgumentParser(description="EMIT Studio: browse, describe, train, compare and inspect.")
+    parser = argparse.ArgumentParser(
+        description="EMIT Studio: browse, describe, train, compare and inspect.",
+        epilog='EMIT_LOGIN="ana:secret,ben:secret" in the environment asks everybody for a name and a password. OPENAI_API_KEY '
+        "and OPENAI_BASE_URL name the vision model that writes descriptions, as the Settings page does.",
+    )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on; 0.0.0.0 opens it to the network")
     parser.add_argument("--port", type=int, default=7860)
     parser.add_argument("--workspace", default="workspace", help="folder (or database URL) of annotations and runs")

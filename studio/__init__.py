@@ -59,6 +59,10 @@ def serve(services: Services, host: str, port: int, *, share: bool = False) -> N
     """
     _check_address(host, port)
     services.local = host in LOOPBACK and not share
+    if not services.local and not services.accounts:
+        print(
+            f"Everybody who reaches {host}:{port} can use this studio: set EMIT_LOGIN (--help) to ask for a password."
+        )
     services.start_background()
     try:
         build(services).launch(

@@ -6,8 +6,9 @@ A page is a module of `studio.pages` with `build(services)`, and one of the same
 
 from __future__ import annotations
 
+import contextlib
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from html import escape
 from typing import Any
 from urllib.parse import urlencode
@@ -37,13 +38,36 @@ LOGO = (
 )
 
 
+class _Pages(gr.Blocks):
+    """Blocks that describe themselves once, when all pages are there: Gradio does so anew after every page."""
+
+    complete = False
+
+    def get_config_file(self, *args: Any, **options: Any) -> Any:
+        return super().get_config_file(*args, **options) if self.complete else {}
+
+
+@contextlib.contextmanager
+def _one_server() -> Iterator[None]:
+    """Gradio makes a server after every page and another one at the launch: only that one is used."""
+    owner: Any = gr.blocks.App
+    make = owner.create_app
+    owner.create_app = staticmethod(lambda *_, **__: None)
+    try:
+        yield
+    finally:
+        owner.create_app = make
+
+
 def assemble(services: Services) -> gr.Blocks:
     """All pages as one app."""
-    app = gr.Blocks(title="EMIT Studio", analytics_enabled=False, fill_width=True)
-    for index, (module, address, key, _) in enumerate(PAGES):
-        with app if index == 0 else app.route(key, address, show_in_navbar=False):
-            _page(services, module)
-    app.queue(default_concurrency_limit=16, max_size=400)
+    app = _Pages(title="EMIT Studio", analytics_enabled=False, fill_width=True)
+    with _one_server():
+        for index, (module, address, key, _) in enumerate(PAGES):
+            with app if index == 0 else app.route(key, address, show_in_navbar=False):
+                _page(services, module)
+                app.complete = index + 1 == len(PAGES)
+        app.queue(default_concurrency_limit=16, max_size=400)
     return app
 
 

@@ -19,7 +19,9 @@ from core.errors import UserError
 from core.files import write_atomic
 from core.pictures import open_image, open_mask
 
-SMALL, LARGE = 240, 960
+# A JPEG is decoded at a half, a quarter or an eighth of its size: 224 is just below a quarter of the 900 pixels that
+# pictures of inspection often have, which makes a small picture in half the time that 240 takes.
+SMALL, LARGE = 224, 960
 Kind = Literal["plain", "overlay"]
 MARK = (255, 46, 99)  # the mask's colour: no product of a line is magenta
 

@@ -102,7 +102,7 @@
   window.emit = { url, setTheme, setName, word, download, arrived, hold, release };
 
   // ---- keyboard: a key clicks the first visible, enabled button of its class
-  const BARE = { j: "key-next", k: "key-previous", e: "key-edit", 1: "vote-left", 2: "vote-right", 0: "vote-tie" };
+  const BARE = { j: "key-next", k: "key-previous", 1: "vote-left", 2: "vote-right", 0: "vote-tie" };
   const visible = (element) => element.offsetParent !== null && !element.disabled && !element.closest("[inert]");
   const click = (name) => {
     const found = [...document.querySelectorAll("." + name)]
@@ -110,6 +110,11 @@
       .find((element) => element && visible(element));
     if (found) found.click();
     return !!found;
+  };
+  const edit = () => { // the text if there is one, else what opens a correction
+    if (!field() || !visible(field())) return click("key-edit");
+    field().focus();
+    return true;
   };
   const typing = (target) => target.closest && target.closest("input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable=true]");
   document.addEventListener("keydown", (event) => {
@@ -122,6 +127,7 @@
       done = !typing(event.target) && click("key-undo");
     } else if (!control && !event.altKey && !typing(event.target)) {
       if (event.key === "?") { help(); done = true; }
+      else if (event.key === "e") done = edit();
       else if (BARE[event.key]) done = click(BARE[event.key]);
     }
     if (done) event.preventDefault();

@@ -207,7 +207,9 @@ class _SampleView:
                 self.reason = gr.Textbox(label=tr("browse.reason"), placeholder=tr("browse.reason_hint"), max_lines=2)
                 self.report = gr.Button(tr("browse.report_do"), size="sm", elem_id="sample-flag")
                 self.unflag = gr.Button(tr("browse.unflag"), size="sm", visible=False, elem_id="sample-unflag")
-            with gr.Accordion(tr("browse.correct"), open=False, elem_id="sample-correct") as self.correction:
+            with gr.Accordion(
+                tr("browse.correct"), open=False, elem_id="sample-correct", elem_classes="key-edit"
+            ) as self.correction:
                 self.label = gr.Dropdown(
                     label=tr("browse.label"), info=tr("browse.label_hint"), allow_custom_value=True
                 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -211,12 +212,20 @@ def _gallery(key: str, name: str) -> gr.Gallery:
 
 
 def read_pictures(given: Any) -> tuple[list[tuple[str, Any]], list[str]]:
-    """(name, picture) of what a gallery holds, and the names of files that are no pictures."""
-    good, bad = [], []
+    """(name, picture) of what a gallery holds, and the names of files that are no pictures.
+
+    Pictures of one name (000.png of two folders) are told apart by number.
+    """
+    good: list[tuple[str, Any]] = []
+    bad: list[str] = []
+    seen: Counter[str] = Counter()
     for item in given or ():
         path = Path(item[0] if isinstance(item, list | tuple) else item)
         try:
-            good.append((path.name, open_image(path)))
+            picture = open_image(path)
+            seen[path.name] += 1
+            number = f" ({seen[path.name]})" if seen[path.name] > 1 else ""
+            good.append((f"{path.stem}{number}{path.suffix}", picture))
         except UserError:
             bad.append(path.name)
     return good, bad

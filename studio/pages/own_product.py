@@ -27,7 +27,9 @@ def build(services: Services) -> None:
     with gr.Column(elem_classes=["panel", "step"]):
         view(_step(1))
         with gr.Row(elem_id="product-source"):
-            archive = gr.File(label=tr("product.zip"), file_types=[".zip"], height=132, elem_id="product-zip")
+            with gr.Column():
+                archive = gr.File(label=tr("product.zip"), file_types=[".zip"], height=132, elem_id="product-zip")
+                view(f'<p class="quiet">{both("product.zip_info")}</p>')
             with gr.Column():
                 folder = gr.Textbox(label=tr("product.folder"), placeholder=tr("product.folder_hint"), max_lines=1,
                                     elem_id="product-folder", elem_classes="bare")  # fmt: skip

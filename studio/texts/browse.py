@@ -2,14 +2,12 @@
 
 TEXTS = {
     "browse.title": ("Browse", "浏览"),
-    "browse.filters": ("Filters", "筛选"),
     "browse.search": ("Search in paths", "按路径搜索"),
     "browse.search_hint": ("e.g. scratch/003", "例如 scratch/003"),
     "browse.order": ("Order", "排序"),
     "browse.order.file": ("File order", "文件顺序"),
     "browse.order.hardest": ("Hardest first", "最难优先"),
     "browse.clear": ("Clear filters", "清除筛选"),
-    "browse.reset": ("Reset", "重置"),
     "browse.count": ("{n} of {all} samples", "{n} / {all} 个样本"),
     "browse.page": ("Page {page} of {pages}", "第 {page} / {pages} 页"),
     "browse.facet.dataset": ("Dataset", "数据集"),
@@ -117,7 +115,6 @@ TEXTS = {
     "browse.label_needed": ("Give the right label first.", "请先填写正确标签。"),
     "browse.audit": ("Findings", "检查结果"),
     "browse.audit_run": ("Check this benchmark", "检查该数据集"),
-    "browse.audit_again": ("Check again", "重新检查"),
     "browse.audit_running": ("Checking every file", "正在检查所有文件"),
     "browse.audit_clean": ("Nothing wrong was found.", "未发现问题。"),
     "browse.audit_none": (
@@ -127,7 +124,4 @@ TEXTS = {
     "browse.audit_count": ("{n} findings", "{n} 项发现"),
     "browse.audit_more": ("and {n} more of this kind", "另有 {n} 项同类问题"),
     "browse.list": ("Samples", "样本"),
-    "browse.details": ("Details", "详情"),
-    "browse.source": ("Source", "来源"),
-    "browse.path": ("Path", "路径"),
 }

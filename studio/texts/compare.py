@@ -43,7 +43,6 @@ TEXTS = {
     "compare.task": ("Task", "任务"),
     "compare.product": ("Product", "产品"),
     "compare.any": ("All", "全部"),
-    "compare.one_sample": ("Only this sample", "仅此样本"),
     "compare.live": ("Ask live", "实时提问"),
     "compare.blind": ("Blind vote", "盲评"),
     "compare.heatmaps": ("Show heatmaps", "显示热力图"),

@@ -1,7 +1,6 @@
 """Words of the Describe page."""
 
 TEXTS = {
-    "describe.title": ("Describe", "描述"),
     "describe.product": ("Product", "产品"),
     "describe.texts": ("Texts", "文本"),
     "describe.text_samples": ("Text samples", "文本样本"),
@@ -22,7 +21,6 @@ TEXTS = {
         "What an inspector should look for, in plain words.",
         "用平实的语言写明检验员应关注的特征。",
     ),
-    "describe.changes": ("Changes", "改动"),
     "describe.changes_from_suggestion": ("Changes against the suggestion", "与建议相比的改动"),
     "describe.changes_from_original": ("Changes against the benchmark's text", "与数据集原文相比的改动"),
     "describe.changes_from_theirs": ("Changes against {author}'s text", "与 {author} 的文本相比的改动"),
@@ -37,7 +35,6 @@ TEXTS = {
     "describe.reject": ("Reject", "拒绝"),
     "describe.skip": ("Skip", "跳过"),
     "describe.undo": ("Undo", "撤销"),
-    "describe.edit": ("Edit", "编辑"),
     "describe.saved": ("Saved as {status}.", "已保存：{status}。"),
     "describe.undone": ("Back to the former text.", "已恢复为先前的文本。"),
     "describe.nothing_to_undo": ("There is nothing to undo.", "没有可撤销的内容。"),
@@ -56,7 +53,6 @@ TEXTS = {
         "{author} wrote a text at the same time. It is in the history: restore it or save yours to settle it.",
         "{author} 同时撰写了另一份文本，已保留在历史中：请恢复该文本或保存您的文本以确定。",
     ),
-    "describe.recovered": ("Unsaved text of this browser was put back.", "已恢复此浏览器中未保存的文本。"),
     "describe.describer": ("Describer", "描述生成器"),
     "describe.offline": ("Offline (measures)", "离线（测量）"),
     "describe.generate": ("Suggest", "生成建议"),

@@ -12,6 +12,10 @@ TEXTS = {
         "上传产品文件夹的 zip，或填写其在本机上的路径。每一类一个文件夹：正常，以及每种缺陷各一个。",
     ),
     "product.zip": ("Zip file", "Zip 文件"),
+    "product.zip_info": (
+        "Larger than 2 GB: name its folder instead.",
+        "超过 2 GB 时请改为填写文件夹路径。",
+    ),
     "product.folder": ("Folder on this machine", "本机文件夹"),
     "product.folder_hint": ("/data/pills", "/data/pills"),
     "product.name": ("Name of the product", "产品名称"),

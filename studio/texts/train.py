@@ -107,7 +107,6 @@ TEXTS = {
         "Sample answers appear in the GRPO stage.", "进入 GRPO 阶段后显示回答样例。",
     ),
     "train.of_step": ("Step {n}", "第 {n} 步"),
-    "train.solution": ("right answer {letter}", "正确答案 {letter}"),
     "train.advantage": ("advantage", "优势"),
     "train.curve.loss": ("Loss", "损失"),
     "train.curve.reward": ("Reward", "奖励"),

@@ -159,6 +159,7 @@ def without_benchmark(services: Services, request: gr.Request, message: str = ""
     else:
         action = (say(request, "nav.product"), "/product")
         text = empty(say(request, "browse.no_bench"), say(request, "browse.no_bench_hint"), action)
+        text = f'<div class="no-bench">{text}</div>'  # filters and findings are hidden beside it
     hidden = gr.update(visible=False)
     return {"state": {}, "listing": gr.update(visible=True), "single": hidden, "facets": "", "tally": "", "clear": hidden,
             "grid": text, "pages": "", "previous": hidden, "following": hidden}  # fmt: skip

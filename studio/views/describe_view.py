@@ -195,7 +195,8 @@ class Describing:
     def job_report(self, job: Job) -> str:
         """How a generation ended."""
         if job.state == "failed":
-            return notice(job.message, "bad")
+            settings = f'<a class="button" href="/settings">{escape(say(self.request, "nav.settings"))}</a>'
+            return notice(job.message, "bad") + f'<p class="links">{settings}</p>'
         if job.state == "stopped":
             return notice(say(self.request, "describe.stopped"), "warn")
         done = notice(say(self.request, "describe.generated", n=job.result["written"]), "good")

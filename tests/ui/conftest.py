@@ -86,11 +86,14 @@ def chromium() -> Iterator[Any]:
 
 @pytest.fixture
 def open_page(chromium: Any) -> Iterator[Callable[..., Any]]:
-    """`open_page(url, **context)` gives a page; errors on its console fail the test, unless `errors_expected=True`."""
+    """`open_page(url, **context)` gives a page; errors on its console fail the test, unless `errors_expected=True`.
+
+    With `ready=False` it does not wait for the page's first answers: a login comes before them.
+    """
     contexts: list[Any] = []
     errors: list[str] = []
 
-    def opener(url: str, *, errors_expected: bool = False, **options: Any) -> Any:
+    def opener(url: str, *, errors_expected: bool = False, ready: bool = True, **options: Any) -> Any:
         settings = {
             "viewport": {"width": 1440, "height": 900},
             "locale": "en-US",
@@ -104,7 +107,8 @@ def open_page(chromium: Any) -> Iterator[Callable[..., Any]]:
         if not errors_expected:
             page.on("pageerror", lambda error: errors.append(f"pageerror: {error}"))
             page.on("console", lambda message: _note(message, errors))
-        page.goto, page.reload = _until_ready(page, page.goto), _until_ready(page, page.reload)
+        if ready:
+            page.goto, page.reload = _until_ready(page, page.goto), _until_ready(page, page.reload)
         page.goto(url)
         return page
 

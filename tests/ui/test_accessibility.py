@@ -36,7 +36,8 @@ UNNAMED = """() => [...document.querySelectorAll('button, a[href], input, textar
 # Visible pictures without words, headings that skip a level, and ids that are there twice.
 OUTLINE = """() => {
   const seen = (e) => e.offsetParent !== null;
-  const wrong = [...document.querySelectorAll('img')].filter(e => seen(e) && !e.hasAttribute('alt')).map(e => e.outerHTML.slice(0, 120));
+  const wrong = [...document.querySelectorAll('img')].filter(e => seen(e) && !e.hasAttribute('alt'))
+    .map(e => e.outerHTML.slice(0, 120));
   if ([...document.querySelectorAll('h1')].filter(seen).length !== 1) wrong.push('not one h1');
   const ids = [...document.querySelectorAll('[id]')].map(e => e.id).filter(Boolean);
   for (const id of new Set(ids)) if (ids.filter(x => x === id).length > 1) wrong.push(`id ${id} twice`);
@@ -73,7 +74,8 @@ FAINT = """() => {
   return [...found].map(([where, ratio]) => `${ratio} ${where}`);
 }"""
 HERE = """() => { const e = document.activeElement, r = e.getBoundingClientRect();
-  return {tag: e.tagName, text: (e.getAttribute('aria-label') || e.innerText || e.placeholder || e.name || '').trim().slice(0, 40),
+  const text = e.getAttribute('aria-label') || e.innerText || e.placeholder || e.name || '';
+  return {tag: e.tagName, text: text.trim().slice(0, 40),
     area: e.closest('#header') ? 'header' : e.closest('#main') ? 'main' : e === document.body ? 'body' : 'other',
     top: r.top + scrollY, left: r.left, seen: r.width > 0 && r.height > 0 && getComputedStyle(e).visibility !== 'hidden',
     ring: getComputedStyle(e).outlineStyle !== 'none' || getComputedStyle(e).boxShadow !== 'none'

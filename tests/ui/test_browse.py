@@ -87,6 +87,8 @@ def test_keys_walk_through_the_chosen_samples(studio, open_page):
     expect(page.locator(".sample-title .at")).to_have_text("2 of 5")
     page.keyboard.press("k")
     expect(page.locator(".sample-title .at")).to_have_text("1 of 5")
+    page.keyboard.press("e")
+    expect(page.get_by_label("Right label")).to_be_visible()
     page.keyboard.press("?")
     expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()
     page.keyboard.press("Escape")

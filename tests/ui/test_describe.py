@@ -39,6 +39,8 @@ def latest(studio, product, name):
 def test_an_edit_is_compared_saved_and_kept_with_its_former_text(studio, open_page):
     page = open_page(at(studio, "washer", "scratch"))
     expect(field(page)).to_have_value(re.compile("^A thin bright line"))
+    page.keyboard.press("e")
+    expect(field(page)).to_be_focused()
     field(page).fill("A thin dark line runs across the washer.")
     expect(page.locator("#describe-changes ins").first).to_contain_text("dark")
     expect(page.locator("#describe-changes del").first).to_contain_text("bright")

@@ -124,6 +124,16 @@ def test_every_word_is_there_in_both_languages():
         assert fields[0] == fields[1], f"{key} has other values in Chinese"
 
 
+def test_every_word_is_used():
+    from studio.i18n import texts
+
+    files = (path for path in (PROJECT / "studio").rglob("*") if path.suffix in (".py", ".js"))
+    code = "".join(path.read_text("utf-8") for path in files if path.parent.name != "texts")
+    named = set(re.findall(r"""["']([a-z]+\.[\w. ]+)["']""", code))
+    begun = tuple(set(re.findall(r"""f["']([a-z]+\.[a-z_.]*)\{""", code)))  # put together: f"train.status.{status}"
+    assert [key for key in texts() if key not in named and not key.startswith(begun)] == []
+
+
 def test_the_theme_is_switched_and_remembered(studio, open_page):
     page = open_page(studio.url, color_scheme="light")
     ground = "getComputedStyle(document.querySelector('#header header')).backgroundColor"
