@@ -208,7 +208,7 @@ class _SampleView:
                 self.report = gr.Button(tr("browse.report_do"), size="sm", elem_id="sample-flag")
                 self.unflag = gr.Button(tr("browse.unflag"), size="sm", visible=False, elem_id="sample-unflag")
             with gr.Accordion(
-                tr("browse.correct"), open=False, elem_id="sample-correct", elem_classes="key-edit"
+                tr("browse.correct"), open=False, elem_id="sample-correct", elem_classes=["key-edit"]
             ) as self.correction:
                 self.label = gr.Dropdown(
                     label=tr("browse.label"), info=tr("browse.label_hint"), allow_custom_value=True

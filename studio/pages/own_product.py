@@ -24,7 +24,7 @@ def build(services: Services) -> None:
     """The page: three steps, each opening when the one before is done."""
     state = gr.State({})
     view(heading(both("product.title"), both("product.note")))
-    with gr.Column(elem_classes=["panel", "step"]):
+    with gr.Column(elem_classes=["sheet", "step"]):
         view(_step(1))
         with gr.Row(elem_id="product-source"):
             with gr.Column():
@@ -36,7 +36,7 @@ def build(services: Services) -> None:
                 name = gr.Textbox(label=tr("product.name"), placeholder=tr("product.name_hint"), max_lines=1,
                                   elem_id="product-name", elem_classes="bare")  # fmt: skip
         look = gr.Button(tr("product.look"), variant="primary", size="sm", elem_id="product-look", elem_classes="fit")
-    with gr.Column(elem_classes=["panel", "step"], visible=False) as second:
+    with gr.Column(elem_classes=["sheet", "step"], visible=False) as second:
         view(_step(2))
         found = view()
         with gr.Row():
@@ -50,7 +50,7 @@ def build(services: Services) -> None:
         make = gr.Button(tr("product.make"), variant="primary", size="sm", elem_id="product-make", elem_classes="fit")
         progress = view()
         stop = gr.Button(tr("common.stop"), size="sm", visible=False, elem_classes="fit")
-    with gr.Column(elem_classes=["panel", "step"], visible=False) as third:
+    with gr.Column(elem_classes=["sheet", "step"], visible=False) as third:
         view(_step(3))
         result = view()
     with gr.Accordion(tr("product.existing"), open=False):

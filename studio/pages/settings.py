@@ -35,20 +35,20 @@ def build(services: Services) -> None:
     preferences = Preferences(services)
     view(heading(both("settings.title")))
     with gr.Row(elem_id="settings"):
-        with gr.Column(elem_classes="panel"):
+        with gr.Column(elem_classes=["sheet"]):
             view(f"<h2>{both('settings.person')}</h2>")
             name = gr.Textbox(label=tr("settings.name"), info=tr("settings.name_info"), max_lines=1, max_length=80,
                               elem_classes="bare", elem_id="settings-name")  # fmt: skip
             theme = gr.Radio([(tr(f"settings.theme.{t}"), t) for t in ("system", "light", "dark")], value="system",
                              label=tr("settings.theme"), elem_classes="bare", elem_id="settings-theme")  # fmt: skip
-        with gr.Column(elem_classes="panel"):
+        with gr.Column(elem_classes=["sheet"]):
             view(f"<h2>{both('settings.models')}</h2>")
             model = gr.Dropdown([], label=tr("settings.model"), info=tr("settings.model_info"), allow_custom_value=True,
                                 elem_classes="bare", elem_id="settings-model")  # fmt: skip
             threshold = gr.Slider(0.05, 0.95, THRESHOLD, step=0.01, label=tr("settings.threshold"),
                                   elem_classes="bare", elem_id="settings-threshold")  # fmt: skip
             keep_models = gr.Button(tr("common.save"), size="sm", elem_classes="fit", elem_id="settings-models-save")
-        with gr.Column(elem_classes="panel"):
+        with gr.Column(elem_classes=["sheet"]):
             view(f"<h2>{both('settings.endpoint')}</h2>")
             url = gr.Textbox(label=tr("settings.url"), placeholder=tr("settings.url_hint"), max_lines=1,
                              elem_classes="bare", elem_id="settings-url")  # fmt: skip
@@ -62,10 +62,10 @@ def build(services: Services) -> None:
                     tr("common.save"), size="sm", elem_classes="fit", elem_id="settings-endpoint-save"
                 )
                 forget = gr.Button(tr("settings.forget"), size="sm", elem_classes="fit", elem_id="settings-forget")
-    with gr.Column(elem_classes="panel", elem_id="benchmarks"):
+    with gr.Column(elem_classes=["sheet"], elem_id="benchmarks"):
         view(f"<h2>{both('settings.benchmarks')}</h2><p>{both('settings.benchmarks_note')}</p>")
         opened = picker()
-    with gr.Column(elem_classes="panel", elem_id="about"):
+    with gr.Column(elem_classes=["sheet"], elem_id="about"):
         view(f"<h2>{both('settings.about')}</h2><p>{both('settings.about_text')}</p>{_versions()}")
 
     def enter(request: gr.Request) -> tuple[Any, ...]:

@@ -43,7 +43,7 @@ def build_form(services: Services) -> Form:
     first = preset(DEFAULT)
     started = gr.State("")
     with gr.Column(visible=False, elem_classes=["new-run"]) as panel, gr.Row(equal_height=False):
-        with gr.Column(scale=3, min_width=360, elem_classes=["panel"]):
+        with gr.Column(scale=3, min_width=360):
             names = [(_preset_name(name), name) for name in preset_names()]
             chosen = gr.Radio(names, value=DEFAULT, label=tr("train.preset"), elem_id="preset")
             fields = {"name": _component(FIELDS[0], first)}
@@ -59,7 +59,7 @@ def build_form(services: Services) -> Form:
                         for field in FIELDS:
                             if field.section == section:
                                 fields[field.path] = _component(field, first)
-        with gr.Column(scale=2, min_width=320, elem_classes=["panel"]):
+        with gr.Column(scale=2, min_width=320):
             text = gr.Code(
                 to_yaml(first), language="yaml", label=tr("train.yaml"), interactive=True, lines=8, elem_id="run-yaml",
                 buttons=["copy"],  # Gradio's download link has no name for screen readers

@@ -19,7 +19,7 @@ def studio(tmp_path, monkeypatch):
     """A studio whose products have no text yet."""
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
-    bench = write_benchmark(tmp_path / "bolts", good=2, bad=1, size=64)
+    bench = write_benchmark(tmp_path / "bolts", good=2, bad=1)
     (bench.root / "domain_knowledge.json").unlink()
     with serving(tmp_path / "workspace", bench.root) as running:
         yield running
