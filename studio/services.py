@@ -5,9 +5,12 @@ Nothing here imports torch; a page that needs a model imports `core.model` insid
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import os
+import shutil
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     import gradio as gr
 
 DEMO = "demo"
+LEFT_BEHIND = 86_400.0  # seconds
 T = TypeVar("T")
 
 
@@ -149,12 +153,25 @@ class Services:
 
     def start_background(self) -> None:
         """Make the embedded demo benchmark when no other was asked for and it is not there yet."""
+        self._tidy()
         self.queue.watch()
         root = self.benchmarks_dir / DEMO
         if self._first is None and not (root / QUESTIONS_FILE).is_file():
             self.jobs.start(DEMO, self._make_demo)
         elif self._first is None and not self.workspace.benchmarks.all():
             self.open(root, "Demo")
+
+    def _tidy(self) -> None:
+        """Remove what a killed studio left half done, once it is so old that no other studio can be at it."""
+        for folder, pattern in (
+            (self.benchmarks_dir, ".staging-*"),
+            (self.uploads_dir, "*"),
+            (self.runs_dir, ".deleted-*"),
+        ):
+            for path in folder.glob(pattern):
+                with contextlib.suppress(OSError):
+                    if time.time() - path.stat().st_mtime > LEFT_BEHIND:
+                        shutil.rmtree(path, ignore_errors=True)
 
     def _make_demo(self, job: Job) -> None:
         from core.synthesis.factory import write_demo

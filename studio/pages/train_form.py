@@ -19,7 +19,7 @@ from core.training import RunConfig, preset, preset_names
 from studio import markup
 from studio.frame import guarded, in_order
 from studio.i18n import both, language, say, texts, tr
-from studio.machine import rooms, size
+from studio.machine import gpus, rooms, size
 from studio.services import Opened, Services
 from studio.views.settings_form import FIELDS, SWITCHES, Field, form_values, parse, switched_on, to_yaml, with_form
 
@@ -219,6 +219,8 @@ def run_command(run: RunFolder) -> str:
 def _ready(services: Services, config: RunConfig, request: gr.Request) -> str:
     """Whether it can start, and whether the machine has room for it."""
     lang = language(request)
+    if config.device.startswith("cuda") and not gpus():
+        return markup.notice(say(lang, "train.no_gpu"), "warn")
     needed = _needed(config)
     if needed is None:
         return markup.notice(say(lang, "train.memory.unknown"), "accent")

@@ -76,6 +76,10 @@ TEXTS = {
         "Only {have} is available on {device}: choose a smaller preset, fewer answers per question, or 4-bit weights.",
         "{device} 仅有 {have} 可用：请选择更小的预设、减少每题回答数，或使用 4 位权重。",
     ),
+    "train.no_gpu": (
+        "This machine has no GPU, and these settings ask for one: choose a CPU preset, or train on a machine with a GPU.",
+        "本机没有 GPU，而这些设置需要 GPU：请选择 CPU 预设，或在有 GPU 的机器上训练。",
+    ),
     "train.memory.unknown": ("Memory: no estimate for this model.", "内存：该模型暂无估计。"),
     "train.start": ("Start training", "开始训练"),
     "train.snapshotting": ("Taking the snapshot", "正在生成快照"),
@@ -162,6 +166,10 @@ TEXTS = {
     "train.end.lost.next": (
         "It was killed, ran out of memory, or the machine restarted. Resume it from its last checkpoint.",
         "进程被终止、内存耗尽或机器重启。可以从最后的检查点继续。",
+    ),
+    "train.hint.gpu": (
+        "This machine has no GPU: clone the settings and choose a CPU preset, or train on a machine with a GPU.",
+        "本机没有 GPU：请复制设置并选择 CPU 预设，或在有 GPU 的机器上训练。",
     ),
     "train.hint.memory": (
         "The memory was not enough: clone it with fewer answers per question, shorter answers, a smaller model or 4-bit weights.",

@@ -26,6 +26,7 @@ LOG_LINES = 40
 AVERAGE = "Average"  # name of the mean row and column in a run's table
 # What a log says when a machine, not the program, is at its end -> the advice that helps.
 HINTS = (
+    (re.compile(r"no CUDA device", re.I), "train.hint.gpu"),
     (re.compile(r"out of memory|OutOfMemory|Cannot allocate memory|std::bad_alloc", re.I), "train.hint.memory"),
     (re.compile(r"No space left|disk (is )?full|disk quota", re.I), "train.hint.disk"),
     (re.compile(r"is not a local folder|Repository Not Found|offline|LocalEntryNotFound|Max retries", re.I),

@@ -116,10 +116,28 @@ def test_an_answer_that_comes_late_overwrites_nothing(training, open_page, monke
     expect(size).to_have_value("1")
 
 
-def test_switching_a_part_off_shows_in_the_yaml(training, open_page):
+def test_every_part_of_the_method_can_be_switched_off(training, open_page):
     page = open_page(f"{training.url}/train?run=new")
-    page.get_by_label("Advantage reweighting").uncheck()
-    expect(page.locator("#run-yaml")).to_contain_text("reweighting: false")
+    for part, setting in (
+        ("Advantage reweighting", "reweighting: false"), ("Response resampling", "resampling: 0"),
+        ("Heatmap embedding", "contrast: false"), ("Soft prompt", "soft_prompt: false"),
+        ("Text samples", "text_samples: false"), ("Descriptions in the prompt", "knowledge: false"),
+    ):  # fmt: skip
+        page.get_by_label(part).uncheck()
+        expect(page.locator("#run-yaml")).to_contain_text(setting)
+    page.get_by_label("Response resampling").check()
+    expect(page.locator("#run-yaml")).not_to_contain_text("resampling: 0")
+
+
+def test_without_a_gpu_a_preset_for_one_says_so_before_it_is_started(training, open_page, monkeypatch):
+    from studio.pages import train_form
+
+    monkeypatch.setattr(train_form, "gpus", list)
+    page = open_page(f"{training.url}/train?run=new")
+    page.get_by_label("InternVL3 1B").check()
+    expect(page.locator("#run-note")).to_contain_text("This machine has no GPU")
+    page.get_by_label(re.compile("^Demo ·")).check()
+    expect(page.locator("#run-note")).to_contain_text("Memory needed")
 
 
 def test_answers_log_and_settings_of_a_run(training, open_page):
