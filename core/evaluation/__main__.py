@@ -30,7 +30,7 @@ exit codes: 0 done; 1 answering broke off, what was answered is kept; 2 somethin
 
 
 ANSWERS = "folder of answers, or a .parquet, .csv or .json file (MMAD's own files too)"
-CHECKED = "benchmark the answers must be of; says how many of its questions are missing"
+CHECKED = "benchmark (or run folder) the answers must be of; says how many of its questions are missing"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -47,7 +47,7 @@ def parser() -> argparse.ArgumentParser:
         help="ask a model every question",
         description="Ask a model every question of a benchmark; what OUT already holds is not asked again.",
     )
-    answer.add_argument("--data", required=True, metavar="W", help="benchmark in MMAD's layout")
+    answer.add_argument("--data", required=True, metavar="W", help="benchmark in MMAD's layout, or a run folder")
     who = answer.add_mutually_exclusive_group(required=True)
     who.add_argument("--model", metavar="PATH", help="checkpoint, adapter or run folder")
     who.add_argument("--endpoint", metavar="NAME", help="a model behind OPENAI_BASE_URL (key: OPENAI_API_KEY)")
@@ -94,7 +94,7 @@ def parser() -> argparse.ArgumentParser:
     report.add_argument("--out", required=True, metavar="DIR", help="folder for report.html and the CSVs")
     report.add_argument("--data", metavar="W", help=f"{CHECKED}; its pictures fill the gallery")
     report.add_argument("--heatmap", metavar="MODEL", help="draw the gallery's heatmaps with this model")
-    report.add_argument("--run", metavar="RUN", help="run folder, for difficulty against accuracy")
+    report.add_argument("--run", metavar="RUN", help="run folder, for difficulty against accuracy (and its questions)")
     report.add_argument("--miss", type=float, default=10.0, metavar="COST", help="cost of a missed defect (default 10)")
     report.add_argument(
         "--overkill", type=float, default=1.0, metavar="COST", help="cost of a wrongly rejected part (default 1)"
@@ -122,9 +122,9 @@ def _answer(args: argparse.Namespace) -> int:
 
     from core.evaluation import PartialAnswers, answer_questions, read_answers
     from core.evaluation.guarding import refuse_trained
-    from core.mmad import Protocol, read_mmad
+    from core.mmad import Protocol
 
-    bench = read_mmad(args.data)
+    bench = _benchmark(args.data)
     bench = bench.split(*args.splits) if args.splits else bench
     bench = bench.select(bench.samples[: args.limit]) if args.limit is not None else bench
     total = len(bench.questions)
@@ -249,8 +249,9 @@ def _compare(args: argparse.Namespace) -> int:
 
 def _report(args: argparse.Namespace) -> int:
     from core.evaluation import Costs, write_report
-    from core.mmad import read_mmad
 
+    # A run's answers are to the questions of its own snapshot.
+    args.data = args.data or args.run
     tables = _named(args)
     heatmap = difficulty = None
     if args.heatmap:
@@ -267,7 +268,7 @@ def _report(args: argparse.Namespace) -> int:
 
         difficulty = RunFolder(args.run).difficulty()
     place = write_report(
-        tables, args.out, bench=read_mmad(args.data) if args.data else None, difficulty=difficulty,
+        tables, args.out, bench=_benchmark(args.data) if args.data else None, difficulty=difficulty,
         costs=Costs(args.miss, args.overkill, args.prevalence), heatmap=heatmap,
         across_protocols=args.across_protocols, title=args.title, draws=args.draws,
     )  # fmt: skip
@@ -289,17 +290,24 @@ def _named(args: argparse.Namespace) -> dict[str, Any]:
     return {name: _checked(read_answers(path), args.data) for name, path in zip(names, args.answers, strict=True)}
 
 
+def _benchmark(path: str) -> Any:
+    """A folder in MMAD's layout, or what a run learned from and is judged on (its folder, or its `snapshot.json`)."""
+    from core.mmad import Snapshot, read_mmad
+
+    snapshot = Path(path) if Path(path).suffix == ".json" else Path(path) / "snapshot.json"
+    return Snapshot.load(snapshot).benchmark if snapshot.is_file() else read_mmad(path)
+
+
 def _checked(answers: Any, data: str | None) -> Any:
     """The answers as they are, or held against the benchmark they are said to be of.
 
     Splits that no answer is of were not asked about, so their questions are not missing.
     """
     from core.evaluation import check_answers
-    from core.mmad import read_mmad
 
     if data is None:
         return answers
-    bench = read_mmad(data)
+    bench = _benchmark(data)
     checked = check_answers(answers, bench.split(*answers["split"].unique()) if "split" in answers else bench)
     checked.attrs["total"] = max(checked.attrs["total"], answers.attrs.get("total", 0))
     return checked

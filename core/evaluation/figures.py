@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 
 from core.evaluation.decisions import Calibration
 from core.evaluation.records import normalized
@@ -24,7 +25,7 @@ from core.synthesis.regions import WORDINGS
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 MARKERS = ("o", "s", "^", "D", "v", "P")
 HATCHES = ("", "//", "..", "xx", "\\\\", "oo")
-PUBLISHED = "#777777"
+PUBLISHED = "#444444"
 
 
 def radar(results: Mapping[str, pd.DataFrame]) -> Figure:
@@ -35,7 +36,7 @@ def radar(results: Mapping[str, pd.DataFrame]) -> Figure:
     """
     tasks = _tasks(results)
     angles = np.linspace(0, 2 * np.pi, len(tasks), endpoint=False)
-    figure = _figure(6.4, 5.6)
+    figure = _figure(8.0, 5.6)
     axes: Any = figure.add_subplot(projection="polar")
     axes.set_theta_offset(np.pi / 2)
     axes.set_theta_direction(-1)
@@ -46,7 +47,11 @@ def radar(results: Mapping[str, pd.DataFrame]) -> Figure:
         axes.plot(round_trip, values, color=colour, marker=MARKERS[number % len(MARKERS)], markersize=5, label=name)
         axes.fill_between(round_trip, low, high, color=colour, alpha=0.18, linewidth=0)
     axes.set_xticks(angles, [task.replace(" ", "\n") for task in tasks], fontsize=9)
-    axes.tick_params(axis="x", pad=16)
+    axes.tick_params(axis="x", pad=8)
+    # A name stands outside the circle, on its side.
+    for word, angle in zip(axes.get_xticklabels(), angles, strict=True):
+        across = np.sin(angle)
+        word.set_horizontalalignment("center" if abs(across) < 0.1 else "left" if across > 0 else "right")
     axes.set_ylim(0, 100)
     axes.set_yticks([25, 50, 75, 100], ["25", "50", "75", "100 %"], fontsize=8, color="#444444")
     figure.legend(loc="outside lower center", ncols=min(len(results), 3), frameon=False, fontsize=9)
@@ -76,7 +81,8 @@ def task_bars(results: Mapping[str, pd.DataFrame], published: pd.DataFrame | Non
         for number, (_, row) in enumerate(published.iterrows()):
             axes.plot(
                 places, [row.get(task, np.nan) for task in tasks], linestyle="none", marker="_xd+"[number % 4], markersize=11,
-                color=PUBLISHED, markeredgewidth=1.5, label=f"{row['model']} (published, other protocol)",
+                color=PUBLISHED, markeredgewidth=1.5, path_effects=[withStroke(linewidth=4, foreground="white")],
+                label=f"{row['model']} (published, other protocol)",
             )  # fmt: skip
     axes.set_xticks(places, [task.replace(" ", "\n") for task in tasks], fontsize=9)
     axes.set_ylabel("accuracy, %")
@@ -171,14 +177,20 @@ _REGION_BY_WORDING = {wording: place for place, wordings in enumerate(WORDINGS) 
 
 
 def calibration_plot(curves: Mapping[str, Calibration]) -> Figure:
-    """P(defect) against the share of defective pictures; on the diagonal it can be believed. Below: pictures per bin."""
-    figure = _figure(5.4, 5.2)
+    """P(defect) against the share of defective pictures with Wilson's intervals; on the diagonal it can be believed.
+
+    Below: pictures per bin.
+    """
+    figure = _figure(5.8, 5.8)
     axes, below = figure.subplots(2, 1, height_ratios=[4, 1], sharex=True)
     axes.plot([0, 1], [0, 1], color="#999999", linestyle="--", linewidth=1, label="perfect")
     for number, (name, curve) in enumerate(curves.items()):
         colour = COLOURS[number % len(COLOURS)]
-        axes.plot(
-            curve.bins["predicted"], curve.bins["observed"], color=colour, marker=MARKERS[number % len(MARKERS)],
+        share = curve.bins["observed"].to_numpy()
+        low, high = _wilson(share, curve.bins["pictures"].to_numpy())
+        axes.errorbar(
+            curve.bins["predicted"], share, yerr=np.array([share - low, high - share]), color=colour, capsize=2.5,
+            elinewidth=0.8, marker=MARKERS[number % len(MARKERS)],
             label=f"{name} (calibration error {curve.error:.3f}, Brier {curve.brier:.3f})",
         )  # fmt: skip
         width = 0.8 * (curve.bins["high"] - curve.bins["low"]) / len(curves)
@@ -193,40 +205,57 @@ def calibration_plot(curves: Mapping[str, Calibration]) -> Figure:
     below.set_ylabel("pictures")
     for each in (axes, below):
         _plain(each)
-    axes.legend(frameon=False, fontsize=8, loc="upper left")
+    figure.legend(loc="outside lower center", frameon=False, fontsize=8)
     return figure
 
 
 def difficulty_plot(answers: Mapping[str, pd.DataFrame], difficulty: pd.DataFrame, *, bins: int = 5) -> Figure | None:
-    """Accuracy over how hard a question was in training (share of wrong responses); None without common questions.
+    """Accuracy over how hard a question was in training (share of wrong responses), with Wilson's 95 % intervals.
+
+    A test question was never trained on: it counts as hard as the questions of its product and task were. None where training
+    asked nothing of the kind.
 
     Args:
-        difficulty: columns image, index, wrong (0..1), as a run records them; the mean of several passes is taken.
+        difficulty: columns image, index, question_type, wrong (0..1), as a run records them; the mean of all passes is taken.
     """
-    hard = difficulty.groupby(["image", "index"], as_index=False)["wrong"].mean()
+    kind = ["dataset", "product", "task"]
+    trained = difficulty.assign(answer=None, correct_answer="").drop(columns="index", errors="ignore")
+    hard = normalized(trained).groupby(kind, as_index=False, observed=True)["wrong"].mean()
     figure = _figure(5.6, 3.8)
     axes = figure.add_subplot()
     drawn = False
     for number, (name, table) in enumerate(answers.items()):
-        both = normalized(table).merge(hard, on=["image", "index"])
+        both = normalized(table).merge(hard, on=kind)
         if not len(both):
             continue
         drawn = True
         right = (both["answer"] == both["correct_answer"]).fillna(False).astype(float)
         place = np.minimum((both["wrong"] * bins).astype(int), bins - 1)
         found = right.groupby(place).agg(["mean", "size"])
-        error = 196 * np.sqrt(found["mean"] * (1 - found["mean"]) / found["size"])
+        low, high = _wilson(found["mean"].to_numpy(), found["size"].to_numpy())
+        share = found["mean"].to_numpy()
+        low, high = _wilson(share, found["size"].to_numpy())
         axes.errorbar(
-            (found.index + 0.5) / bins, 100 * found["mean"], yerr=error, color=COLOURS[number % len(COLOURS)], capsize=3,
-            marker=MARKERS[number % len(MARKERS)], label=name,
+            (found.index + 0.5) / bins + 0.012 * number, 100 * share, yerr=100 * np.array([share - low, high - share]),
+            color=COLOURS[number % len(COLOURS)], capsize=3, marker=MARKERS[number % len(MARKERS)], label=name,
         )  # fmt: skip
+    if not drawn:
+        return None
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 100)
-    axes.set_xlabel("share of wrong responses in training (difficulty)")
+    axes.set_xlabel("share of wrong responses in training\nto questions of the same product and task")
     axes.set_ylabel("accuracy, %")
     _plain(axes)
     axes.legend(frameon=False, fontsize=9)
-    return figure if drawn else None
+    return figure
+
+
+def _wilson(share: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Wilson's 95 % interval of a share of `count`: never empty, also at 0 and 1."""
+    z = 1.96
+    middle = (share + z**2 / (2 * count)) / (1 + z**2 / count)
+    half = z / (1 + z**2 / count) * np.sqrt(share * (1 - share) / count + z**2 / (4 * count**2))
+    return np.minimum(middle - half, share), np.maximum(middle + half, share)
 
 
 def _figure(width: float, height: float) -> Figure:

@@ -260,15 +260,16 @@ def _tasks(types: pd.Series, name: str) -> pd.Series:
 def check_answers(answers: pd.DataFrame, bench: Benchmark) -> pd.DataFrame:
     """The answers to the benchmark's questions, in its order, with `attrs["total"]` set to how many it asks.
 
-    Missing questions are allowed (`attrs` then shows how partial the answers are); strange or doubled ones are not.
+    A question is known by its text and options where the answers carry them (a run that asks only some of them counts anew),
+    else by its number in its picture; `index` is the benchmark's number afterwards. Missing questions are allowed (`attrs` then
+    shows how partial the answers are); strange or doubled ones are not.
 
     Raises:
         UserError: answers to questions that the benchmark does not ask, or doubled ones.
     """
-    answers = normalized(answers)
-    asked = bench.questions
-    order = pd.Series(range(len(asked)), index=pd.MultiIndex.from_frame(asked[KEY]))
-    place = order.reindex(pd.MultiIndex.from_frame(answers[KEY])).to_numpy()
+    answers, asked = normalized(answers), bench.questions
+    keys = _identities(asked, answers), _identities(answers, answers)
+    place = pd.Series(range(len(asked)), keys[0]).reindex(keys[1]).to_numpy()
     strange = pd.isna(place)
     if strange.any():
         first = answers.loc[strange, "image"].iloc[0]
@@ -276,16 +277,26 @@ def check_answers(answers: pd.DataFrame, bench: Benchmark) -> pd.DataFrame:
             f"{int(strange.sum())} of {len(answers)} answers are to questions this benchmark does not ask (first: "
             f"{first}): give the answers of this benchmark."
         )
-    right = asked["correct_answer"].to_numpy()[place.astype(int)]
-    wrong = right != answers["correct_answer"].to_numpy()
+    place = place.astype(int)
+    wrong = asked["correct_answer"].to_numpy()[place] != answers["correct_answer"].to_numpy()
     if wrong.any():
         raise UserError(
             f"{int(wrong.sum())} of {len(answers)} answers state another right letter than the benchmark (first: "
             f"{answers.loc[wrong, 'image'].iloc[0]}): the questions changed since, so answer them again."
         )
-    result = answers.iloc[place.argsort(kind="stable")].reset_index(drop=True)
+    result = answers.assign(index=asked["index"].to_numpy()[place]).iloc[place.argsort(kind="stable")]
+    result = result.reset_index(drop=True)
     result.attrs["total"] = len(asked)
     return result
+
+
+def _identities(table: pd.DataFrame, answers: pd.DataFrame) -> pd.MultiIndex:
+    """What tells the questions of `table` apart, as far as `answers` can: the same question asked again is a second one."""
+    if not {"question", "options"} <= set(answers.columns):
+        return pd.MultiIndex.from_frame(table[KEY])
+    options = [o if isinstance(o, str) else json.dumps(dict(o), ensure_ascii=False) for o in table["options"]]
+    known = table[["image", "question"]].astype(str).assign(options=options)
+    return pd.MultiIndex.from_frame(known.assign(again=known.groupby(list(known), sort=False).cumcount()))
 
 
 def write_answers(answers: pd.DataFrame, path: str | Path) -> Path:
@@ -337,6 +348,8 @@ def labels_of(answers: pd.DataFrame) -> tuple[str, ...]:
 
 
 def label_notes(tables: Mapping[str, pd.DataFrame]) -> list[str]:
-    """One sentence for each model whose figures were got with labelled knowledge."""
-    labels = {name: labels_of(table) for name, table in tables.items()}
-    return [f"{name}: {' and '.join(said)}." for name, said in labels.items() if said]
+    """One sentence for each set of labels, naming the models whose figures were got with knowledge so labelled."""
+    models: dict[tuple[str, ...], list[str]] = {}
+    for name, table in tables.items():
+        models.setdefault(labels_of(table), []).append(name)
+    return [f"{' and '.join(names)}: {' and '.join(said)}." for said, names in models.items() if said]

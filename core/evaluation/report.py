@@ -52,7 +52,7 @@ def write_report(
     Args:
         answers: name -> answers, of one or two models; of two the second is compared with the first.
         bench: for pictures in the gallery; without it there is no gallery.
-        difficulty: columns image, index, wrong, as a run records them.
+        difficulty: columns image, index, question_type, wrong, as a run records them.
         costs: of a miss and an overkill.
         heatmap: (query, reference; both paths on disk) -> anomaly map [H, W], for the gallery.
         across_protocols: see `compare_answers`.
@@ -132,9 +132,13 @@ def _notes(tables: Mapping[str, pd.DataFrame]) -> list[str]:
         if rate >= 1:
             what = "hardly says anything but babble" if rate > 50 else "leaves questions open"
             notes.append(f"{name} {what}: {rate:.1f} % of its replies hold no letter and count as wrong.")
-        protocol = protocol_of(table)
-        if protocol and protocol.knowledge:
-            notes.append(f"{name} was shown domain knowledge: compare it only with results that had it too.")
+    protocols = {name: protocol_of(table) for name, table in tables.items()}
+    told = [name for name, protocol in protocols.items() if protocol and protocol.knowledge]
+    if told:
+        notes.append(
+            f"{' and '.join(told)} {'was' if len(told) == 1 else 'were'} shown domain knowledge: compare only with results that "
+            "had it too."
+        )
     return notes
 
 
@@ -159,11 +163,16 @@ def _figures(
         drawn.append((f"Defect types: {name}", types, figures.defect_confusion(table)))
         drawn.append((f"Places: {name}", places, figures.localization_map(table)))
     curves = {name: calibration(table) for name, table in tables.items() if ranking[name] is not None}
+    calibrated = (
+        "On the diagonal pictures are defective as often as the model states; bars are Wilson's 95 % intervals."
+    )
     if curves:
         plot = figures.calibration_plot(curves)
-        drawn.append(("Can P(defect) be believed?", "On the diagonal a stated probability is kept.", plot))
+        drawn.append(("Can P(defect) be believed?", calibrated, plot))
     if difficulty is not None and len(difficulty):
-        words = "Accuracy over how hard a question was in training; bars are 95 % normal intervals."
+        words = (
+            "Accuracy over how hard questions of the same product and task were in training; Wilson's 95 % intervals."
+        )
         drawn.append(("Difficulty", words, figures.difficulty_plot(tables, difficulty)))
     return [
         {"heading": heading, "caption": caption, "source": _figure_source(figure)}
@@ -198,21 +207,21 @@ def _gallery(
     cards = []
     for _, row in chosen.iloc[rank.argsort(kind="stable")[:GALLERY]].iterrows():
         sample = bench.by_image.get(row["image"])
-        if sample is None or row["index"] >= len(sample.questions):
+        if sample is None or not isinstance(row.get("options"), str):
             continue
-        question = sample.questions[int(row["index"])]
+        right = row["correct_answer"]
         options = [
             {
                 "text": f"{letter}. {text}",
-                "right": letter == question.answer,
-                "marks": ", ".join([*(["right"] if letter == question.answer else []),
+                "right": letter == right,
+                "marks": ", ".join([*(["right"] if letter == right else []),
                                     *(name for column, name in marks if row[column] == letter)]),
             }
-            for letter, text in question.options.items()
+            for letter, text in json.loads(row["options"]).items()
         ]  # fmt: skip
         silent = [f"{name} gave no letter" for column, name in marks if not isinstance(row[column], str)]
         cards.append({
-            "image": row["image"], "task": row["task"], "question": question.text, "options": options,
+            "image": row["image"], "task": row["task"], "question": row["question"], "options": options,
             "replies": silent, "pictures": _pictures(bench, sample, heatmap),
         })  # fmt: skip
     return cards

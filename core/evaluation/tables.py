@@ -63,7 +63,7 @@ def accuracy_table(answers: pd.DataFrame, *, by: str = "dataset") -> pd.DataFram
 
 def unparseable_rate(answers: pd.DataFrame) -> float:
     """Share of answers without a letter, in percent; NaN without answers."""
-    return float(answers["answer"].isna().mean() * 100.0) if len(answers) else float("nan")
+    return float(normalized(answers)["answer"].isna().mean() * 100.0) if len(answers) else float("nan")
 
 
 def unparseable_table(answers: pd.DataFrame) -> pd.DataFrame:

@@ -40,7 +40,7 @@ _STATEMENTS = tuple(
         r"(?:[^.!?\n;]{0,80}?(?:\b(?:is|are|be|as|was)\b|[:=])|[\"')]*)" + _FILLER + _LETTER,
         # "I choose B", "go with B", "it must be B", "so B"
         r"\b(?:choose|chose|choosing|select(?:ed|ing)?|pick(?:ed)?|go(?:ing)? (?:with|for)|opt for|lean(?:ing)? (?:to|towards?)"
-        r"|(?:must|should|would|has to|have to) be|i(?:'d|’d| would)? say|it(?:'s|’s| is)"
+        r"|(?:must|should|would|has to|have to) be|i(?:'d|’d| would)? say|it(?:'s|’s| is)|left with|match is"
         r"|so|therefore|thus|hence|finally|wait|actually|instead|but)\b,?" + _FILLER + _LETTER,
         # "B is the correct option", "B fits best", "B正确"
         _LETTER + r"[)\]\"'.]*\s*(?:选项)?\s*"
@@ -48,7 +48,7 @@ _STATEMENTS = tuple(
         r"(?:to be |clearly |definitely |the |most |therefore |最)*"
         r"(?:correct|right|best|true|accurate|likely|plausible|appropriate|suitable|answer|fitting"
         r"|正确|对的|合适|准确|答案|符合)"
-        r"|(?:fits|matches|describes)\b[^.,;\n]{0,30}\bbest|正确)",
+        r"|better\b|(?:fits|matches|describes)\b[^.,;\n]{0,30}\b(?:best|better|more)|(?:更|正确))",
         # 答案是B, 故选B, 应为B
         r"(?:答案|选择|应选|故选|可选|我选|选|应该是|应为|应是|因此|所以|认为是|认为|判断为|即|就是|而是)"
         r"[^。！？\n,;A-Za-z]{0,12}?" + _OPEN + _LETTER,
@@ -61,8 +61,8 @@ _LINE = re.compile(
 )
 
 _NOT_BEFORE = re.compile(
-    r"(?:\b(?:not|never|neither|nor|except|excluding|unlike|without|than|reject|rule out|ruled out|ruling out|eliminate"
-    r"|exclude|versus|vs\.?)|n['’]t|不(?:会|应该?|可能)?[是为选]?|非|排除|除了)"
+    r"(?:\b(?:not|never|neither|nor|except|excluding|unlike|without|instead of|than|reject|rule out|ruled out|ruling out"
+    r"|eliminate|exclude|versus|vs\.?)|n['’]t|不(?:会|应该?|可能)?[是为选]?|非|排除|除了)"
     r"\s*(?:(?!but\b|[A-H]\b)\w+\s+){0,2}[^\w]*$",
     re.I,
 )
@@ -90,6 +90,19 @@ _REFUSAL = re.compile(
     r"\b(?:sorry|apologi[sz]e|unable|cannot|can['’]?t|can not|not able|impossible|not possible|insufficient|not enough)\b"
     r"|抱歉|对不起|无法|不能|不足以",
     re.I,
+)
+# "I'm sorry, I cannot tell" declines; "No, I cannot see any defect" does not.
+_DECLINES = re.compile(r"\b(?:determine|tell|say|judge|answer|assist|help|access|view|provide)\b", re.I)
+# What would hold under a condition is no answer; "if I had to choose" is no condition.
+_UNDER_CONDITION = re.compile(
+    r"\bif\b(?!\s+(?:i|we|you|one|forced|pressed|required|asked|necessary)\b)[^.!?;\n]*$", re.I
+)
+# The options named one after another: "A: scratch, B: hole, C: dent".
+_LABEL = r"(?<![A-Za-z]){}\s?(?:[.:)、]|\s-)\s?[^\n]{{1,80}}?"
+_LISTED = re.compile(_LABEL.format("A") + _LABEL.format("B") + r"(?<![A-Za-z])[CD]\s?(?:[.:)、]|\s-)")
+# After a first word that is an option ("Yes", "No"): the rest of the sentence only explains it.
+_EXPLAINED = (
+    r"(?:\s*(?:[,.;:!\n-]|$)|\s+(?:there|it|this|the|i|visible|obvious|apparent|defects?|anomal\w+|damage|signs?)\b)"
 )
 _NO_WORD = re.compile(
     r"\b(?:no|not|without|any|neither|nor|isn['’]t|aren['’]t|instead of|rather than|free of)(?:\s+\w+){0,2}\s*$"
@@ -159,8 +172,8 @@ def _is_article(text: str, match: re.Match[str]) -> bool:
 def _denied(text: str, match: re.Match[str]) -> bool:
     start, end = match.span("letter")
     # Only within the sentence, and for a statement also inside it ("the answer is not A").
-    before = re.split(r"[.!?;\n。！？]", text[max(0, start - 60) : start])[-1]
-    return bool(_NOT_BEFORE.search(before)) or bool(_NOT_AFTER.match(text, end))
+    before = re.split(r"[.!?;\n。！？]", text[max(0, start - 100) : start])[-1]
+    return bool(_NOT_BEFORE.search(before) or _UNDER_CONDITION.search(before) or _NOT_AFTER.match(text, end))
 
 
 def _meant(text: str, found: Iterator[re.Match[str]]) -> Iterator[tuple[int, str]]:
@@ -175,7 +188,11 @@ def _meant(text: str, found: Iterator[re.Match[str]]) -> Iterator[tuple[int, str
 
 
 def _stated(text: str) -> str | None:
-    found = [place for pattern in _STATEMENTS for place in _meant(text, pattern.finditer(text))]
+    # "option: A: scratch, B: hole, C: dent" states nothing.
+    listed = {match.start() for match in _LISTED.finditer(text)}
+    found = [
+        place for pattern in _STATEMENTS for place in _meant(text, pattern.finditer(text)) if place[0] not in listed
+    ]
     return max(found)[1] if found else None
 
 
@@ -184,6 +201,8 @@ def _alone(text: str) -> str | None:
     heads = [(match[1], len(line.strip()) <= 4) for line in lines if (match := _LINE.match(line))]
     if not heads:
         return None
+    if any(_LISTED.match(line.strip()) for line in lines):
+        return _SEVERAL
     letters = {letter.upper() for letter, _ in heads}
     if any(
         (other := _ANOTHER.match(line, match.end(1))) and other["letter"] != match[1].upper()
@@ -219,14 +238,18 @@ def _worded(text: str, options: Mapping[str, str]) -> str | None:
     same = [key for key, option in words.items() if option == said]
     if same:
         return same[0] if len(same) == 1 else None
-    if _REFUSAL.search(text):
+    # "yes" and "no" are words of any sentence: only the first word of the reply counts.
+    short = {key: option for key, option in words.items() if len(option) <= 3 and option.isascii()}
+    refused = _REFUSAL.search(text)
+    if not (refused and _DECLINES.search(text)):
+        first = [key for key, option in short.items() if re.match(option + _EXPLAINED, text, re.I)]
+        if first:
+            return first[0] if len(first) == 1 else None
+    if refused:
         return None
     found: list[tuple[int, int, str]] = []
     for key, option in words.items():
-        if len(option) <= 3 and option.isascii():
-            # "yes" and "no" are words of any sentence: only the first word of the reply counts.
-            if re.match(rf"{option}\s*[,.;:!\n-]", text, re.I):
-                return key if list(words.values()).count(option) == 1 else None
+        if key in short:
             continue
         edge = (r"(?<!\w)", r"(?!\w)") if option.isascii() else ("", "")
         for match in re.finditer(edge[0] + re.escape(option) + edge[1], said):

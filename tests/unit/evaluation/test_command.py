@@ -11,8 +11,8 @@ import pytest
 from core.errors import UserError
 from core.evaluation.__main__ import main
 from core.evaluation.guarding import refuse_trained
-from core.evaluation.records import labels_of, read_answers, write_answers
-from core.mmad import Snapshot, write_mmad
+from core.evaluation.records import Reply, frame, labels_of, read_answers, row, write_answers
+from core.mmad import Protocol, Snapshot, write_mmad
 from core.mmad.leaks import NAMES_DEFECTS
 from tests.unit.evaluation.scenes import random_answers, small_benchmark, tiny_model
 from tests.unit.mmad import benches
@@ -44,6 +44,46 @@ def test_answer_asks_and_goes_on(tmp_path: Path, capsys) -> None:
     with pytest.raises(SystemExit) as stopped:
         main([*command, "--splits", "val"])
     assert stopped.value.code == 2 and "choose another folder" in capsys.readouterr().err
+
+
+def test_answers_are_held_against_their_benchmark(tmp_path: Path, capsys) -> None:
+    bench = small_benchmark(tmp_path / "W", 6)
+    write_mmad(bench)
+    rows = [
+        row(s, i, Reply("A", "A"), "m", Protocol()) for s in bench.split("val") for i in range(len(s.questions))
+    ]  # fmt: skip
+    write_answers(frame(rows[:5]), tmp_path / "some.csv")
+    some, own = str(tmp_path / "some.csv"), str(tmp_path / "W")
+    assert main(["table", some, "--data", own]) == 0
+    assert f"5 of {len(rows)} questions answered" in capsys.readouterr().out, "test pictures were not asked about"
+    assert main(["compare", some, some, "--names", "a", "b", "--data", own, "--draws", "20"]) == 0
+    assert f"note: a is partial: 5 of {len(rows)} questions" in capsys.readouterr().out
+    write_answers(random_answers(20), tmp_path / "other.csv")
+    for command in (["table"], ["report", "--out", str(tmp_path / "out")]):
+        with pytest.raises(SystemExit) as stopped:
+            main([command[0], str(tmp_path / "other.csv"), *command[1:], "--data", own])
+        assert stopped.value.code == 2 and "20 of 20 answers are to questions" in capsys.readouterr().err
+    a_run(tmp_path / "run", bench)
+    assert main(["table", some, "--data", str(tmp_path / "run")]) == 0, "a run's folder names its questions too"
+
+
+def test_two_processes_share_the_work(tmp_path: Path, capfd) -> None:
+    bench = small_benchmark(tmp_path / "W", 4)
+    write_mmad(bench)
+    model, processor = tiny_model()
+    model.save_pretrained(tmp_path / "model")
+    processor.save_pretrained(tmp_path / "model")
+    command = ["answer", "--data", str(tmp_path / "W"), "--model", str(tmp_path / "model"), "--out", str(tmp_path / "out"),
+               "--answering", "letters", "--device", "cpu", "--processes", "2"]  # fmt: skip
+    assert main(command) == 0
+    asked = len(bench.questions)
+    assert f"{asked} of {asked} answers" in capfd.readouterr().out
+    assert len({part.name.split("-")[1] for part in (tmp_path / "out").glob("part-*")}) == 2
+    shutil.rmtree(tmp_path / "out")
+    (bench.root / bench.samples[1].image).unlink()
+    assert main([*command, "--batch-size", "1"]) == 1
+    kept = len(read_answers(tmp_path / "out"))
+    assert 0 < kept < asked and f"1 of 2 processes broke off; {kept} of {asked} questions" in capfd.readouterr().err
 
 
 def test_labels_go_with_the_answers_into_every_output(tmp_path: Path, capsys) -> None:

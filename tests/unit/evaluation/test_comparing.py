@@ -86,6 +86,10 @@ def test_missing_questions_are_said_and_other_benchmarks_refused() -> None:
     assert (
         result.left_out == (180, 0) and "Partial" in result.notes[0] and result.table.loc["Average", "questions"] == 120
     )
+    part.attrs["total"] = 300
+    assert (
+        "second is partial: 120 of 300 questions are answered (40.0 %)." in compare_answers(part, part, draws=20).notes
+    )
     with pytest.raises(UserError, match="no question in common"):
         compare_answers(whole, whole.assign(image="X" + whole["image"]))
     with pytest.raises(UserError, match="different right answers"):

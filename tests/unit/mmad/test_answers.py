@@ -79,6 +79,21 @@ REPLIES = [
     ("Looking at the picture, A) Scratch is the most plausible.", DEFECTS, "A"),
     ("Neither A nor B. C.", DEFECTS, "C"),
     ("Answer: A\n\nExplanation: B is not correct since it isn't deep.", DEFECTS, "A"),
+    ("A is a good description, but B is better.", DEFECTS, "B"),
+    ("Although A is plausible, the best match is C.", DEFECTS, "C"),
+    ("While A seems plausible, D matches better.", DEFECTS, "D"),
+    ("Eliminating A, B and D, we are left with C.", DEFECTS, "C"),
+    ("D instead of A", DEFECTS, "D"),
+    ("If it were thin it would be A. It is round: C.", DEFECTS, "C"),
+    ("I cannot determine it for sure, but if I had to guess, the answer would be C.", DEFECTS, "C"),
+    ("1. Answer: B.\n2. Answer: A.", DEFECTS, "A"),
+    ("A (80%)", DEFECTS, "A"),
+    ("Answer: B\n<|im_end|>", DEFECTS, "B"),
+    (
+        "Options: A. Scratch B. Deep scratch C. Hole D. Missing component. I see a hole, so the correct option is C.",
+        DEFECTS,
+        "C",
+    ),
     # the article
     ("A scratch is visible on the surface.", None, None),
     ("A small dark spot can be seen near the edge.", PLACES, None),
@@ -94,6 +109,9 @@ REPLIES = [
     ("The answer is A or C.", DEFECTS, None),
     ("ABD", DEFECTS, None),
     ("A. Scratch.\nB. Deep scratch.\nC. Hole.\nD. Missing component.", DEFECTS, None),
+    ("A: Scratch. B: Deep scratch. C: Hole. D: Missing component.", DEFECTS, None),
+    ("Let me check each option: A - no, B - no, C - yes, D - no.", DEFECTS, None),
+    ("None of the above.", DEFECTS, None),
     ("", DEFECTS, None),
     ("....", DEFECTS, None),
     ("the the the the", DEFECTS, None),
@@ -110,11 +128,17 @@ REPLIES = [
     ("Sorry, I can't see whether it is a hole.", DEFECTS, None),
     ("As a language model I am unable to view images.", YES_NO, None),
     ("抱歉，我无法判断图片中是否有缺陷。", CHINESE, None),
+    ("No, I cannot answer that.", YES_NO, None),
+    ("I'm sorry, I can't see pictures. If there is a scratch the answer would be A.", DEFECTS, None),
     # the option's text
     ("Yes.", YES_NO, "A"),
     ("no", YES_NO, "B"),
     ("Yes, there is a defect.", YES_NO, "A"),
     ("No, there is no defect in the picture.", YES_NO, "B"),
+    ("No, I cannot see any defect.", YES_NO, "B"),
+    ("No visible defects.", YES_NO, "B"),
+    ("Yes there is a dent", YES_NO, "A"),
+    ("No doubt there is a dent.", YES_NO, None),
     ("There is no doubt about it.", YES_NO, None),
     ("deep scratch", DEFECTS, "B"),
     ("The defect is a deep scratch on the housing.", DEFECTS, "B"),
@@ -138,6 +162,12 @@ REPLIES = [
     ("没有", CHINESE, "B"),
     ("图中没有缺陷", CHINESE, "B"),
     ("划痕和孔洞都有", CHINESE_DEFECTS, None),
+    ("我觉得A有可能，但B更合适。", CHINESE_DEFECTS, "B"),
+    ("虽然A看起来合理，但正确答案是D", CHINESE_DEFECTS, "D"),
+    ("A：划痕\nB：孔洞\nC：污渍\nD：变形", CHINESE_DEFECTS, None),
+    ("首先排除A和B，C看起来像污渍，但更像是变形，选D。", CHINESE_DEFECTS, "D"),
+    ("**答案：B**\n\n**解析：** A不正确，C也不符合。", CHINESE_DEFECTS, "B"),
+    ("不是划痕，而是孔洞", CHINESE_DEFECTS, "B"),
     ("答案是A或B", CHINESE_DEFECTS, None),
     ("答案不是A，而是C", CHINESE_DEFECTS, "C"),
 ]
@@ -173,7 +203,20 @@ def test_the_letter_comes_back_as_the_options_spell_it() -> None:
 
 
 @pytest.mark.parametrize(
-    "babble", ["the answer is the ", "answer ", "A ", "option choice the best ", "scratch ", "选", "\n", "not "]
+    "babble",
+    [
+        "the answer is the ",
+        "answer ",
+        "A ",
+        "A: ",
+        "A: B: ",
+        "if ",
+        "option choice the best ",
+        "scratch ",
+        "选",
+        "\n",
+        "not ",
+    ],
 )
 def test_pages_of_babble_are_read_in_no_time(babble: str) -> None:
     start = time.perf_counter()
