@@ -105,6 +105,8 @@ class Services:
         row = next((row for row in self.workspace.benchmarks.all() if row.id == benchmark_id), None)
         if row is None:
             raise UserError("This benchmark is not open any more: choose one in the header.")
+        if not Path(row.path).is_dir():
+            raise UserError(f"{row.path} is no longer there: bring the folder back, or choose another benchmark.")
         with self._lock:
             return self._keep(row, read_mmad(row.path))
 
@@ -117,19 +119,21 @@ class Services:
         demo; None while that is still being made.
 
         Raises:
-            UserError: the address names a benchmark that is not there.
+            UserError: the address names a benchmark that is not there, or none is there any more.
         """
         asked = parameter(request, "bench")
         if asked and asked.isdecimal():
             return self.opened(int(asked))
         if self._first is not None:
             return self.opened(self._first)
-        demo = str(self.benchmarks_dir / DEMO)
+        demo, problem = str(self.benchmarks_dir / DEMO), None
         for row in sorted(self.workspace.benchmarks.all(), key=lambda row: row.path == demo):
             try:
                 return self.opened(row.id)
-            except UserError:
-                continue  # a folder that is gone must not hide the others
+            except UserError as error:
+                problem = problem or error  # a folder that is gone must not hide the others
+        if problem:
+            raise problem
         return None
 
     def benchmarks(self) -> list[OpenedBenchmark]:

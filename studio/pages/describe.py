@@ -26,12 +26,14 @@ from studio.views.describe_view import OUTPUTS, Describing, nothing
 HOLD = "(...values) => emit.hold(values)"
 RELEASE = "() => emit.release({})"
 DOWNLOAD = "(text) => emit.download('domain_knowledge.json', text)"
+ONE, ALL = "one", "all"
 State = dict[str, Any]  # address values of the text, "bench", "based_on", "shown" (the text as it was shown), "undone"
 
 
 def build(services: Services) -> None:
     """The page: texts of a product on the left, the chosen one on the right."""
     state = gr.State({})
+    asked = gr.State("")  # what the estimate on the page is for
     with gr.Row(elem_id="describe"):
         with gr.Column(elem_id="describe-side"):
             product = gr.Dropdown([], label=tr("describe.product"), elem_id="describe-product", elem_classes="bare")
@@ -163,26 +165,38 @@ def build(services: Services) -> None:
         return page(values, request).changes(typed)
 
     def look(values: State, request: gr.Request) -> str:
-        return page(values, request).meanwhile() if values.get("name") else gr.skip()
+        try:
+            return page(values, request).meanwhile() if values.get("name") else gr.skip()
+        except UserError as error:  # every four seconds: said in place, not as one message after the other
+            return notice(str(error), "bad")
 
-    def suggest_one(values: State, who: str, request: gr.Request) -> tuple[Any, ...]:
-        here = opened_of(values, request)
-        key = (values["dataset"], values["product"], values["name"])
+    def start_one(values: State, who: str, request: gr.Request) -> None:
         known = page(values, request).chosen
-        generation.start(services, here, [key], who, variant=len(known.suggestions) if known else 0)
-        return watch_job(values, request)
+        key = (values["dataset"], values["product"], values["name"])
+        variant = len(known.suggestions) if known else 0
+        generation.start(services, opened_of(values, request), [key], who, variant=variant)
 
-    def ask(values: State, who: str, request: gr.Request) -> tuple[Any, Any]:
-        here = opened_of(values, request)
-        keys = generation.missing(services, here)
-        if not keys:
-            return notice(say(request, "describe.nothing_missing"), "good"), gr.update(visible=False)
-        return notice(page(values, request).estimate(keys, who)), gr.update(visible=True)
+    def ask_one(values: State, who: str, request: gr.Request) -> tuple[Any, ...]:
+        """What costs nothing begins at once; else the estimate comes first."""
+        if who == generation.OFFLINE:
+            start_one(values, who, request)
+            return ("", gr.update(visible=False), ONE, *watch_job(values, request))
+        told = page(values, request).estimate([(values["dataset"], values["product"], values["name"])], who)
+        return (notice(told), gr.update(visible=True), ONE, *(gr.skip() for _ in job_outputs))
 
-    def begin(values: State, who: str, request: gr.Request) -> tuple[Any, ...]:
+    def ask_all(values: State, who: str, request: gr.Request) -> tuple[Any, ...]:
+        keys = generation.missing(services, opened_of(values, request))
+        told = notice(page(values, request).estimate(keys, who)) if keys else ""
+        nothing_to_do = notice(say(request, "describe.nothing_missing"), "good")
+        return (told or nothing_to_do, gr.update(visible=bool(keys)), ALL, *(gr.skip() for _ in job_outputs))
+
+    def begin(values: State, who: str, what: str, request: gr.Request) -> tuple[Any, ...]:
         here = opened_of(values, request)
-        generation.start(services, here, generation.missing(services, here), who)
-        return ("", gr.update(visible=False), *watch_job(values, request))
+        if what == ONE:
+            start_one(values, who, request)
+        else:
+            generation.start(services, here, generation.missing(services, here), who)
+        return ("", gr.update(visible=False), "", *watch_job(values, request))
 
     def halt(values: State, request: gr.Request) -> None:
         job = services.jobs.get(generation.job_name(opened_of(values, request)))
@@ -245,9 +259,10 @@ def build(services: Services) -> None:
     leave(bring.upload, read_file, bring)
     on(text.change, compare, [state, text], changes, trigger_mode="always_last")
     on(watch.tick, look, [state], message)
-    on(one.click, suggest_one, [state, describer], job_outputs)
-    on(everything.click, ask, [state, describer], [estimate, confirm])
-    on(start.click, begin, [state, describer], [estimate, confirm, *job_outputs])
+    asking = [estimate, confirm, asked, *job_outputs]
+    on(one.click, ask_one, [state, describer], asking)
+    on(everything.click, ask_all, [state, describer], asking)
+    on(start.click, begin, [state, describer, asked], asking)
     on(cancel.click, lambda: ("", gr.update(visible=False)), None, [estimate, confirm])
     on(stop.click, halt, [state], [])
     on(clock.tick, tick, [state], [*job_outputs, *shown])

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 from studio import markup
-from studio.i18n import say
+from studio.i18n import say, texts
 from studio.inspection import Verdict
 from studio.views.pairs import reasoning
 
@@ -24,12 +24,18 @@ def verdict_list(verdicts: Sequence[Verdict], chosen: int, lang: str) -> str:
 
 
 def _row(number: int, verdict: Verdict, chosen: bool, lang: str) -> str:
-    detail = " · ".join(escape(part) for part in (verdict.kind.replace("_", " "), verdict.place) if part)
+    detail = " · ".join(escape(part) for part in (verdict.kind.replace("_", " "), region(verdict.place, lang)) if part)
     return (
         f'<li><a class="verdict-row{" chosen" if chosen else ""}" href="#" data-pick="{number}"'
         f"{' aria-current=true' if chosen else ''}><b>{escape(verdict.name)}</b>{_badge(verdict, lang)}"
         f"<span>{detail}</span>{_bar(verdict, lang)}</a></li>"
     )
+
+
+def region(place: str, lang: str) -> str:
+    """A region of the picture in the reader's language; exports keep the model's own word."""
+    key = f"inspect.region.{place.replace(' ', '_')}"
+    return say(lang, key) if key in texts() else place
 
 
 def _badge(verdict: Verdict, lang: str) -> str:
@@ -56,13 +62,14 @@ def verdict_card(verdict: Verdict | None, texts: Mapping[str, str], lang: str) -
     if verdict is None:
         return ""
     p, t = percent(verdict.p_defect), percent(verdict.threshold)
-    facts = [(say(lang, "inspect.type"), verdict.kind.replace("_", " ")), (say(lang, "inspect.place"), verdict.place)]
+    place = region(verdict.place, lang)
+    facts = [(say(lang, "inspect.type"), verdict.kind.replace("_", " ")), (say(lang, "inspect.place"), place)]
     if verdict.difference is not None:
         facts.append((say(lang, "inspect.difference"), f"{verdict.difference:.2f}"))
     rows = "".join(f"<dt>{name}</dt><dd>{escape(value)}</dd>" for name, value in facts if value)
     why = [say(lang, f"inspect.why.{'defective' if verdict.defective else 'good'}", p=p, t=t)]
     if verdict.place:
-        why.append(say(lang, "inspect.why.place", place=escape(verdict.place)))
+        why.append(say(lang, "inspect.why.place", place=escape(place)))
     if known := texts.get(verdict.kind):
         why.append(say(lang, "inspect.why.known", text=escape(" ".join(known.split()))))
     if abs(verdict.p_defect - verdict.threshold) < CLOSE:

@@ -174,7 +174,7 @@ def test_a_benchmark_that_disappears_is_said_on_the_page(studio, open_page, tmp_
     expect(page.locator(".card").first).to_be_visible()
     root.rename(tmp_path / "gone")
     page.locator(".facet button").first.click()
-    expect(page.locator(".notice.bad")).to_contain_text("goes is not a folder")
+    expect(page.locator(".notice.bad")).to_contain_text("goes is no longer there")
     studio.services.workspace.benchmarks.forget(opened.id)
 
 
