@@ -170,6 +170,10 @@ def build(services: Services) -> None:
         except UserError as error:  # every four seconds: said in place, not as one message after the other
             return notice(str(error), "bad")
 
+    def begun() -> tuple[Any, ...]:
+        """For `job_outputs`: the clock tells the rest, because a job may be over before anybody has looked at it."""
+        return gr.skip(), gr.skip(), gr.Timer(active=True)
+
     def start_one(values: State, who: str, request: gr.Request) -> None:
         known = page(values, request).chosen
         key = (values["dataset"], values["product"], values["name"])
@@ -180,7 +184,7 @@ def build(services: Services) -> None:
         """What costs nothing begins at once; else the estimate comes first."""
         if who == generation.OFFLINE:
             start_one(values, who, request)
-            return ("", gr.update(visible=False), ONE, *watch_job(values, request))
+            return ("", gr.update(visible=False), ONE, *begun())
         told = page(values, request).estimate([(values["dataset"], values["product"], values["name"])], who)
         return (notice(told), gr.update(visible=True), ONE, *(gr.skip() for _ in job_outputs))
 
@@ -196,7 +200,7 @@ def build(services: Services) -> None:
             start_one(values, who, request)
         else:
             generation.start(services, here, generation.missing(services, here), who)
-        return ("", gr.update(visible=False), "", *watch_job(values, request))
+        return ("", gr.update(visible=False), "", *begun())
 
     def halt(values: State, request: gr.Request) -> None:
         job = services.jobs.get(generation.job_name(opened_of(values, request)))
