@@ -238,7 +238,9 @@ def _compare(args: argparse.Namespace) -> int:
     comparison = compare_answers(
         *tables.values(), names=tuple(tables), draws=args.draws, across_protocols=args.across_protocols
     )
-    _print(comparison.table, 1, {"p": 4, "p_holm": 4})
+    _print(
+        comparison.table.rename(columns=dict(zip(("first", "second"), tables, strict=True))), 1, {"p": 4, "p_holm": 4}
+    )
     for note in comparison.notes:
         print(f"note: {note}")
     print(comparison.verdict())
@@ -317,9 +319,12 @@ def _print_accuracy(answers: Any) -> None:
     from core.evaluation import accuracy_table
     from core.evaluation.records import labels_of
 
-    _print(accuracy_table(answers))
+    table = accuracy_table(answers)
+    _print(table)
     for label in labels_of(answers):
         print(f"note: {label}")
+    if silent := table.attrs["unparseable"]:
+        print(f"note: {silent:.1f} % of the replies hold no letter and count as wrong")
 
 
 def _print(table: Any, digits: int = 1, special: dict[str, int] | None = None) -> None:

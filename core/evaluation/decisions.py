@@ -181,7 +181,8 @@ def decision_table(answers: pd.DataFrame, costs: Costs | None = None) -> pd.Data
             for split in judged
             for what in ("cost", "miss", "overkill", "pictures")
         }
-    return pd.DataFrame.from_dict(rows, orient="index")
+    table = pd.DataFrame.from_dict(rows, orient="index")
+    return table.astype({"val pictures": int, "test pictures": int})
 
 
 def _rates(scores: np.ndarray, defective: np.ndarray, thresholds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

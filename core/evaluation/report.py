@@ -27,7 +27,7 @@ from core.evaluation.published import FILE, published_table
 from core.evaluation.records import label_notes, labels_of, normalized, partial_notes, protocol_of
 from core.evaluation.tables import AVERAGE, accuracy_table, detection_table, unparseable_rate
 from core.files import read_json, write_atomic
-from core.mmad import Benchmark
+from core.mmad import Benchmark, Task
 from core.pictures import open_image
 
 GALLERY = 24
@@ -98,7 +98,7 @@ def write_report(
         figures=_figures(tables, intervals, ranking, difficulty),
         gallery=_gallery(tables, comparison, bench, heatmap) if bench else [],
         gallery_title=_gallery_title(comparison),
-        published=_published() if published else "",
+        published=_published() if published else None,
         published_figure=_figure_source(figures.task_bars(intervals, _closest())) if published else "",
         published_about=read_json(FILE)["about"] if published else "",
     )
@@ -296,16 +296,17 @@ def _closest() -> pd.DataFrame:
     return table[table["model"].isin(["EMIT-8B", "InternVL3-8B"])]
 
 
-def _published() -> Markup:
-    """The published rows, and where they come from."""
+def _published() -> dict[str, Any]:
+    """The published rows as a table whose columns protocol (a letter) and source (a number) point into two lists."""
     table = published_table()
-    source = [
-        Markup('<a href="{}">{}</a>').format(url, said) if url else said
-        for url, said in zip(table["url"], table["source"], strict=True)
-    ]
-    model = table["model"] + table["approximate"].map({True: " (read off a chart)", False: ""})
-    table = table.drop(columns=["url", "approximate", "model"]).assign(source=source).set_index(model)
-    return _html(table[[AVERAGE, *(column for column in table if column != AVERAGE)]])
+    protocols = list(dict.fromkeys(table["protocol"]))
+    sources = list(dict.fromkeys(zip(table["source"], table["url"], strict=True)))
+    remarks = table["approximate"].map({True: "read off a chart", False: ""}) + table["note"]
+    model = table["model"] + remarks.map(lambda said: f" ({said})" if said else "")
+    table["protocol"] = ["abcdefgh"[protocols.index(words)] for words in table["protocol"]]
+    table["source"] = [str(1 + sources.index(pair)) for pair in zip(table["source"], table["url"], strict=True)]
+    shown = table[["protocol", "source", AVERAGE, *(task.value for task in Task)]].set_index(model)
+    return {"table": _html(shown), "protocols": protocols, "sources": sources}
 
 
 def _cost_words(costs: Costs) -> str:
