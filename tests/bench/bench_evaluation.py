@@ -17,6 +17,7 @@ import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -113,38 +114,58 @@ def main() -> None:
     images = int(os.environ.get("BENCH_IMAGES", 200))
     with tempfile.TemporaryDirectory() as folder:
         bench = benchmark(Path(folder) / "bench", images)
-        for way in ("generate", "letters"):
-            answering(bench, way)
+        answering(bench, *_model())
+        if torch.cuda.is_available():
+            answering(bench, *_like_internvl3_1b())
+        else:
+            print("no GPU here: InternVL3-1B's shape is left out")
         processes(bench, Path(folder))
     tables()
 
 
-def answering(bench: Benchmark, way: str) -> None:
+def answering(bench: Benchmark, model: Any, processor: Any) -> None:
+    count = len(bench.questions)
+    print(
+        f"{len(bench)} pictures, {count} questions, {count / len(bench):.2f} each; "
+        f"{model.num_parameters() / 1e6:.1f} M parameters, {model.device.type}"
+    )
+    for way in ("generate", "letters"):
+        slow, fast, equal = taking_turns(bench, model, processor, Protocol(answering=way))
+        print(
+            f"{way:9s} one at a time {count / slow[0]:6.1f}/s   shared prefix {count / fast[0]:6.1f}/s   "
+            f"ratio {slow[0] / fast[0]:4.2f} (processor time {slow[1] / fast[1]:4.2f})   equal {equal}/{count}",
+            flush=True,
+        )
+
+
+def taking_turns(
+    bench: Benchmark, model: Any, processor: Any, protocol: Protocol
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """(wall, processor) seconds one at a time, the same with shared prefixes, and how many replies are equal, word for word."""
     from core.evaluation import answer_questions
     from core.evaluation.asking import Asked
     from core.evaluation.local import LocalModel
     from core.evaluation.local import answering as evaluating
     from core.mmad import build_prompt
 
-    model, processor = _model()
-    one_by_one, protocol, features = LocalModel(model, processor), Protocol(answering=way), model.model.features
+    one_by_one, features = LocalModel(model, processor), model.model.features
 
-    def alone(part: Benchmark) -> list[str | None]:
+    def alone(part: Benchmark) -> list[str]:
         # A plain loop keeps no features of pictures between calls, so the slow way must not either.
         kept, features.limit = features.limit, 0
         with evaluating(model):
-            letters = [
-                one_by_one.answer_alone(Asked(s, i, build_prompt(part, s, q, protocol)), part, protocol).letter
+            replies = [
+                one_by_one.answer_alone(Asked(s, i, build_prompt(part, s, q, protocol)), part, protocol).text
                 for s in part
                 for i, q in enumerate(s.questions)
             ]
         features.limit = kept
-        return letters
+        return replies
 
-    def shared(part: Benchmark) -> list[str | None]:
-        return list(answer_questions(model, processor, part, protocol=protocol)["answer"])
+    def shared(part: Benchmark) -> list[str]:
+        return list(answer_questions(model, processor, part, protocol=protocol)["reply"])
 
-    count, equal, spent = len(bench.questions), 0, {alone: np.zeros(2), shared: np.zeros(2)}
+    equal, spent = 0, {alone: np.zeros(2), shared: np.zeros(2)}
     for number in range(ROUNDS):
         part = bench.select(bench.samples[number::ROUNDS])
         found = {}
@@ -153,17 +174,7 @@ def answering(bench: Benchmark, way: str) -> None:
             found[ask] = ask(part)
             spent[ask] += np.array([time.perf_counter(), time.process_time()]) - start
         equal += sum(a == b for a, b in zip(found[alone], found[shared], strict=True))
-    if way == "generate":
-        print(
-            f"{len(bench)} pictures, {count} questions, {count / len(bench):.2f} each; "
-            f"{model.num_parameters() / 1e6:.1f} M parameters"
-        )
-    slow, fast = spent[alone], spent[shared]
-    print(
-        f"{way:9s} one at a time {count / slow[0]:6.1f}/s   shared prefix {count / fast[0]:6.1f}/s   "
-        f"ratio {slow[0] / fast[0]:4.2f} (processor time {slow[1] / fast[1]:4.2f})   equal {equal}/{count}",
-        flush=True,
-    )
+    return spent[alone], spent[shared], equal
 
 
 def processes(bench: Benchmark, folder: Path) -> None:
@@ -217,6 +228,19 @@ def _model():
     from core.model.tiny import build_tiny
 
     return build_tiny(texts=[TEXT])
+
+
+def _like_internvl3_1b():
+    """Random weights in InternVL3-1B's layers and widths; its vocabulary is smaller and its MLPs are half as wide."""
+    import torch
+
+    from core.model.tiny import build_tiny
+
+    model, processor = build_tiny(
+        texts=[TEXT], image_size=448, patch_size=14, vision_width=1024, vision_layers=24, vision_heads=16, width=896, layers=24,
+        heads=14, key_value_heads=2,
+    )  # fmt: skip
+    return model.to("cuda", torch.bfloat16), processor
 
 
 if __name__ == "__main__":

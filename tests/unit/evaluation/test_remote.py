@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from PIL import Image
 
 from core.errors import UserError
 from core.evaluation import Endpoint, PartialAnswers, answer_questions, read_answers
+from core.evaluation.records import protocol_of
 from core.mmad import Benchmark, Protocol
 from tests.openai_server import OpenAIServer, pictures, prompt_text
 from tests.unit.evaluation.scenes import small_benchmark
@@ -36,6 +38,20 @@ def test_a_served_model_stands_in_the_same_table(bench: Benchmark) -> None:
     shown = [Image.open(io.BytesIO(base64.b64decode(url.split(",")[1]))) for url in pictures(body)]
     assert len(shown) == 2, "the reference and the query"
     assert "round dark spot" in prompt_text(body), "the domain knowledge"
+
+
+def test_every_switch_of_the_protocol_reaches_the_server(bench: Benchmark) -> None:
+    wish = Protocol(shots=2, knowledge=False, thinking=True, seed=7)
+    with OpenAIServer(answer=lambda text: "<think>A or B?</think><answer>B</answer>") as server:
+        answers = answer_questions(endpoint(server), None, bench, protocol=wish)
+    assert (answers["answer"] == "B").all() and answers["reply"].str.startswith("<think>").all()
+    assert protocol_of(answers) == replace(wish, heatmap=False)
+    body = next(b for b in server.requests if "Is there any defect" in prompt_text(b))
+    assert len(pictures(body)) == 3 and body["seed"] == 7 and body["max_tokens"] > 1000
+    assert "<think>" in prompt_text(body) and "round dark spot" not in prompt_text(body)
+    with OpenAIServer(answer=lambda _: "B") as server:
+        bare = answer_questions(endpoint(server), None, bench, protocol=Protocol(shots=0))
+    assert {len(pictures(b)) for b in server.requests} == {1} and set(bare["shots"]) == {0}
 
 
 def test_failures_are_tried_again_and_babble_is_no_letter(bench: Benchmark) -> None:
