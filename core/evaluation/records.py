@@ -197,7 +197,6 @@ def read_answers(path: str | Path) -> pd.DataFrame:
         raise UserError(f"{path} does not exist: give a folder of answers or one file.")
     elif path.suffix == ".csv":
         table = pd.read_csv(path, keep_default_na=False, na_values={"p_answer": [""], "p_defect": [""]})
-        table["answer"] = table["answer"].where(table["answer"] != "", None) if "answer" in table else None
     elif path.suffix == ".json":
         value = read_json(path)
         if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):

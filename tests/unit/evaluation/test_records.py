@@ -11,7 +11,7 @@ import pytest
 from core.errors import UserError
 from core.evaluation import check_answers, read_answers, unparseable_rate
 from core.evaluation.asking import as_kept
-from core.evaluation.records import AnswerFolder, Reply, frame, partial_notes, row
+from core.evaluation.records import AnswerFolder, Reply, frame, partial_notes, row, write_answers
 from core.mmad import Benchmark, Protocol, Task
 from tests.unit.evaluation.scenes import random_answers, small_benchmark
 
@@ -59,6 +59,15 @@ def test_the_benchmarks_own_answer_files(tmp_path: Path) -> None:
     place.write_text(json.dumps([*rows, rows[1]]))
     with pytest.raises(UserError, match="hold 1 question.s. twice, first VisA/candle"):
         read_answers(place)
+
+
+def test_a_file_without_answers_is_no_file_of_silence(tmp_path: Path) -> None:
+    answers = random_answers(20, silent=0.5)
+    write_answers(answers, tmp_path / "whole.csv")
+    assert unparseable_rate(read_answers(tmp_path / "whole.csv")) == unparseable_rate(answers)
+    write_answers(answers.drop(columns="answer"), tmp_path / "without.csv")
+    with pytest.raises(UserError, match="without.csv lack the column answer"):
+        read_answers(tmp_path / "without.csv")
 
 
 def test_answers_find_their_questions_also_when_they_were_counted_anew(bench: Benchmark) -> None:
