@@ -19,6 +19,7 @@ GIB = 2**30
 OVERHEAD = 1.10  # fragmentation, workspaces, CUDA context
 # Two pictures of seven tiles, a description and a question.
 PROMPT_TOKENS, TILES = 3500, 14
+REASON_TOKENS = 32  # of a reply that gives its reason in a sentence
 
 
 @dataclass(frozen=True)
@@ -154,14 +155,27 @@ def estimate(config: RunConfig, *, prompt_tokens: int = PROMPT_TOKENS, tiles: in
         learning = sum(sizes[part] for part in config.sft.train)
         rows = min(config.sft.micro_batch, config.sft.batch_size // config.processes)
         sees = bool({"vision", "mlp"} & set(config.sft.train))
+        wide, extra, reply = width, 0, 3  # a letter, the end, and what stands before them
+        if config.sft.adapters and config.lora:
+            # Adapters and parts beside them learn in 32 bits, beside the parts as they were.
+            adapters = shape.lora(config.lora.rank, config.lora.on)
+            wide, learning, extra = 4, learning + adapters, 4 * (learning + adapters)
+            sees = sees or "vision" in config.lora.on
+        if config.sft.replies != "letters":
+            reply = REASON_TOKENS
         stages["sft"] = {
-            "weights": weights,
-            "gradients": width * learning,
-            "optimizer": 2 * width * learning,
+            "weights": weights + extra,
+            "gradients": wide * learning,
+            "optimizer": 2 * wide * learning,
             "activations": _activations(
-                shape, rows * prompt_tokens, rows * tiles if sees else 0, width, config.sft.gradient_checkpointing
+                shape,
+                rows * (prompt_tokens + reply),
+                rows * tiles if sees else 0,
+                width,
+                config.sft.gradient_checkpointing,
+                config.sft.adapters,
             ),
-            "logits": 3 * 4 * rows * 3 * shape.vocabulary,
+            "logits": 3 * 4 * rows * reply * shape.vocabulary,
         }
     if config.grpo.enabled:
         grpo, lora = config.grpo, config.lora
