@@ -64,7 +64,7 @@ def test_every_mistake_is_named(changes, word):
 
 
 def test_ablation_switches_change_one_thing_each():
-    base = preset("demo")
+    base = preset("internvl3-8b")
     for change in (
         {"grpo": {"resampling": 0}},
         {"grpo": {"reweighting": False}},
