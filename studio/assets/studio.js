@@ -169,6 +169,11 @@
   document.addEventListener("click", (event) => {
     const action = event.target.closest?.("[data-action]")?.dataset.action;
     if (action === "help") help();
+    if (event.target.closest?.(".skip")) { // as an address it would be a step back in the history, which loads the page again
+      event.preventDefault();
+      main().tabIndex = -1;
+      main().focus();
+    }
     if (action === "theme") setTheme(document.body.classList.contains("dark") ? "light" : "dark");
   });
   document.addEventListener("change", (event) => {

@@ -37,7 +37,7 @@ class State:
 # A product of the demo whose defect anybody sees.
 PRODUCT = "Factory/hex_nut"
 DEFECT = "dent"
-PATIENCE = 300  # seconds a smoke run may take
+PATIENCE = 300  # seconds a smoke run, or a first verdict, may take
 
 
 def _first_defect(page: Any) -> None:
@@ -76,7 +76,7 @@ def _inspected(page: Any) -> None:
     page.get_by_role("option", name=PRODUCT).click()
     page.wait_for_timeout(500)
     page.click("#inspect-go")
-    page.locator("#inspect-said .notice.good").wait_for()
+    page.locator("#inspect-said .notice.good").wait_for(timeout=PATIENCE * 1000)
     page.locator("#heat img").first.wait_for()
 
 
