@@ -340,7 +340,9 @@ class Work:
         """`final/` appears in one step."""
         staging = self.run.path / ".final"
         shutil.rmtree(staging, ignore_errors=True)
-        model.save_pretrained(staging)
+        # TRL keeps a copy of the adapters as its reference: it is of no use afterwards.
+        only = {"selected_adapters": ["default"]} if hasattr(model, "get_base_model") else {}
+        model.save_pretrained(staging, **only)
         # An adapter does not hold the settings of the comparison.
         model.config.save_pretrained(staging)
         processor.save_pretrained(staging)

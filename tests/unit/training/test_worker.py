@@ -71,7 +71,11 @@ def test_a_whole_run(config, tmp_path):
 KINDS = {
     "full": {},
     "lora": {"lora": {"rank": 2}, "grpo": {"train": ["projector", "soft_prompt", "mlp"]}},
-}
+    "adapters": {
+        "lora": {"rank": 2}, "grpo": {"train": ["projector", "soft_prompt", "mlp"]},
+        "sft": {"adapters": True, "replies": "both", "together": True, "learning_rate": 1e-4},
+    },
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -208,10 +212,12 @@ def test_what_learns_in_sft_is_what_the_config_names(base, snapshot, tmp_path):
     assert any("running_mean" in name for name in changed)  # the batch norm learns its statistics here
 
 
-def test_a_lora_run_leaves_an_adapter_that_loads_and_can_be_switched_off(base, snapshot, tmp_path):
-    config = quick(base, snapshot, evaluate={"every": 0, "final": ""}).with_(**KINDS["lora"])
+@pytest.mark.parametrize("kind", ["lora", "adapters"])
+def test_a_lora_run_leaves_an_adapter_that_loads_and_can_be_switched_off(base, snapshot, tmp_path, kind):
+    config = quick(base, snapshot, evaluate={"every": 0, "final": ""}).with_(**KINDS[kind])
     done = run(config, tmp_path / "run")
     assert (done.final / "adapter_config.json").is_file() and not (done.final / "model.safetensors").exists()
+    assert not (done.final / "ref").exists(), "the reference of the KL term is not handed on"
     tuned, processor = load_model(done.final, device="cpu", dtype=torch.float32)
     merged, _ = load_model(done.final, device="cpu", dtype=torch.float32, merge=True)
     inputs = processor(text=["What is it? A. plate B. screw"], return_tensors="pt")
