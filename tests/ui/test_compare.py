@@ -137,3 +137,4 @@ def test_nothing_to_compare_shows_the_way_to_training(drawn, tmp_path, open_page
     with serving(tmp_path / "empty", drawn) as running:
         page = open_page(f"{running.url}/compare")
         expect(page.locator("#compare-nothing")).to_contain_text("Nothing to compare yet")
+        page.close()  # before its studio goes: else it complains

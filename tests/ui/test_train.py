@@ -136,7 +136,7 @@ def test_without_a_gpu_a_preset_for_one_says_so_before_it_is_started(training, o
     page = open_page(f"{training.url}/train?run=new")
     page.get_by_label("InternVL3 1B").check()
     expect(page.locator("#run-note")).to_contain_text("This machine has no GPU")
-    page.get_by_label(re.compile("^Demo ·")).check()
+    page.locator("#preset input[value=demo]").check()
     expect(page.locator("#run-note")).to_contain_text("Memory needed")
 
 
