@@ -6,10 +6,10 @@ A small picture is named by its original's path, size and time, so a changed ori
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Literal
 from urllib.parse import quote
 
 import numpy as np
@@ -22,7 +22,7 @@ from core.pictures import open_image, open_mask
 # A JPEG is decoded at a half, a quarter or an eighth of its size: 224 is just below a quarter of the 900 pixels that
 # pictures of inspection often have, which makes a small picture in half the time that 240 takes.
 SMALL, LARGE = 224, 960
-Kind = Literal["plain", "overlay"]
+PATIENCE = 10.0  # seconds that work ahead rests at most
 MARK = (255, 46, 99)  # the mask's colour: no product of a line is magenta
 
 
@@ -34,6 +34,10 @@ class Thumbnails:
         self.folder.mkdir(parents=True, exist_ok=True)
         # Two: more would only compete with the page that waits for them.
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="thumbnails")
+        # What may be looked at next is made by one more, which rests while a page waits.
+        self._ahead = ThreadPoolExecutor(1, thread_name_prefix="thumbnails-ahead")
+        self._pages, self._lock, self._quiet = 0, threading.Lock(), threading.Event()
+        self._quiet.set()
 
     def url(self, picture: Path, *, size: int = SMALL, mask: Path | None = None) -> str | None:
         """The address of the small picture, made now if it is not there; None when the original cannot be opened."""
@@ -49,15 +53,29 @@ class Thumbnails:
 
     def urls(self, pictures: Iterable[Path]) -> list[str | None]:
         """`url` of many, at the same time."""
-        return list(self._pool.map(self.url, pictures))
+        self._count(1)
+        try:
+            return list(self._pool.map(self.url, pictures))
+        finally:
+            self._count(-1)
 
     def prepare(self, pictures: Iterable[Path]) -> None:
-        """Make them in the background: what is likely looked at next."""
+        """Make them in the background, while no page waits: what is likely looked at next."""
         for picture in pictures:
-            self._pool.submit(self.url, picture)
+            self._ahead.submit(self._when_quiet, picture)
+
+    def _when_quiet(self, picture: Path) -> None:
+        self._quiet.wait(PATIENCE)
+        self.url(picture)
+
+    def _count(self, step: int) -> None:
+        with self._lock:
+            self._pages += step
+            (self._quiet.clear if self._pages else self._quiet.set)()
 
     def close(self) -> None:
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        for pool in (self._ahead, self._pool):
+            pool.shutdown(wait=False, cancel_futures=True)
 
     def _file(self, picture: Path, size: int, mask: Path | None) -> Path | None:
         key = f"{size}"
