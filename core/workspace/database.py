@@ -5,8 +5,12 @@ WAL lets twenty people read while one writes; a writer waits up to ten seconds f
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
+import threading
+from collections.abc import Iterator
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
@@ -66,9 +70,19 @@ def _begin(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
-def writing(engine: Engine) -> Session:
-    """A session whose transaction is the only writer from its first statement on."""
-    return Session(engine.execution_options(writes=True), expire_on_commit=False)
+_turns: WeakKeyDictionary[Engine, threading.Lock] = WeakKeyDictionary()
+
+
+@contextlib.contextmanager
+def writing(engine: Engine) -> Iterator[Session]:
+    """A session whose transaction is the only writer from its first statement on.
+
+    The threads of one program take turns here: SQLite lets who waits for its lock sleep up to a tenth of a second at a time,
+    and whoever comes meanwhile goes first.
+    """
+    own = engine.execution_options(writes=True)
+    with _turns.setdefault(engine, threading.Lock()), Session(own, expire_on_commit=False) as session:
+        yield session
 
 
 def reading(engine: Engine) -> Session:
