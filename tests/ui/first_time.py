@@ -80,7 +80,7 @@ def describe(visit: Visit) -> None:
     visit.shot("describe")
     page.locator("#generate-all").click()
     page.locator("#generate-start").click()
-    page.locator("#describe-side .notice").first.wait_for()
+    page.locator("#describe-side").locator(".notice.good, .notice.bad").first.wait_for(timeout=PATIENCE)
     page.locator("#generate-stop").wait_for(state="hidden")
     visit.shot("suggestions")
     if page.get_by_role("button", name="Use this text").is_visible():

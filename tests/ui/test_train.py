@@ -121,10 +121,15 @@ def test_every_part_of_the_method_can_be_switched_off(training, open_page):
     for part, setting in (
         ("Advantage reweighting", "reweighting: false"), ("Response resampling", "resampling: 0"),
         ("Heatmap embedding", "contrast: false"), ("Soft prompt", "soft_prompt: false"),
-        ("Text samples", "text_samples: false"), ("Descriptions in the prompt", "knowledge: false"),
+        ("Text samples", "text_samples: false"),
     ):  # fmt: skip
         page.get_by_label(part).uncheck()
         expect(page.locator("#run-yaml")).to_contain_text(setting)
+    # The demo preset does without the descriptions already: here the switch goes the other way.
+    page.get_by_label("Descriptions in the prompt").check()
+    expect(page.locator("#run-yaml")).to_contain_text("knowledge: true")
+    page.get_by_label("Descriptions in the prompt").uncheck()
+    expect(page.locator("#run-yaml")).not_to_contain_text("knowledge")
     page.get_by_label("Response resampling").check()
     expect(page.locator("#run-yaml")).not_to_contain_text("resampling: 0")
 
