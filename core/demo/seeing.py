@@ -16,7 +16,7 @@ PAIRED = 0.5  # share of chats that show a reference, as one-shot questions do
 def seeing_lesson(pool: Pool, rng: random.Random, *, turns: int) -> tuple[Passage, list[View]]:
     """(a chat, the views it shows, in the order of their places); pictures 2i and 2i + 1 of the pool are of one lot."""
     index = rng.randrange(len(pool))
-    view = View.of(pool, index).marked(rng, rng.random() < MARKED)
+    view = View.of(pool, index).marked(rng, 1 if rng.random() < MARKED else 0)
     mark = view.marks[0] if view.marks else None
     paired = rng.random() < PAIRED and index ^ 1 < len(pool)
     passage = picture_lesson(

@@ -25,7 +25,7 @@ class View:
     def of(cls, pool: Pool, index: int) -> View:
         return cls(pool.images[index], pool.parts[index], pool.metas[index])
 
-    def marked(self, rng: random.Random, count: int = 1) -> View:
+    def marked(self, rng: random.Random, count: int) -> View:
         """With `count` marks, fewer where there is no room: where they overlap, what was drawn later lies on top."""
         view = self
         for _ in range(count):

@@ -21,6 +21,7 @@ from core.evaluation.asking import Asked
 from core.evaluation.prefix import Batch, Continuation, fill_batches, group_questions, prepared_ahead
 from core.evaluation.records import Reply
 from core.mmad import Benchmark, Protocol, Question, parse_answer
+from core.model.adapters import inner_model
 from core.pictures import open_image
 
 # Enough for a letter with its option's text; reasoning takes what EMIT's training allows.
@@ -37,7 +38,7 @@ class LocalModel:
     """
 
     def __init__(self, model: Any, processor: Any, *, batch_size: int | None = None, name: str | None = None) -> None:
-        self.model = model.get_base_model() if hasattr(model, "get_base_model") else model
+        self.model = inner_model(model)
         self.processor = processor
         self.device = next(self.model.parameters()).device
         self.batch_size = batch_size or (16 if self.device.type == "cpu" else 128)

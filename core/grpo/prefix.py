@@ -23,6 +23,8 @@ from torch import Tensor, nn
 from transformers.cache_utils import DynamicLayer
 from transformers.modeling_outputs import BaseModelOutput
 
+from core.model.adapters import inner_model
+
 
 @dataclass(frozen=True, slots=True)
 class Prefix:
@@ -76,7 +78,7 @@ class _Roomy(DynamicLayer):
 
 def backbone_of(model: Any) -> nn.Module:
     """The model without its language model head, below any adapter wrapper."""
-    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    base = inner_model(model)
     return base.base_model  # type: ignore[return-value]
 
 
@@ -84,7 +86,7 @@ def obstacle(model: Any) -> str | None:
     """Why prompts of this model cannot be shared, or None when they can."""
     if getattr(model, "is_gradient_checkpointing", False):
         return "gradient checkpointing keeps no key-value cache"
-    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    base = inner_model(model)
     if getattr(base, "_is_stateful", False) or getattr(base.config, "is_encoder_decoder", False):
         return f"{type(base).__name__} has no key-value cache that can be repeated"
     text = base.config.get_text_config()

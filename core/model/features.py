@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from core.errors import UserError
+from core.model.adapters import inner_model
 from core.model.layouts import find_checkpoint, readable_errors
 from core.pictures import open_image, to_rgb
 
@@ -48,7 +49,7 @@ def _of_tower(model: Any, processor: Any, *, batch: int) -> Encoder:
 
     def features(pictures: list[Any]) -> torch.Tensor:
         pixels = torch.cat([processor.thumbnail(picture) for picture in pictures])
-        layers = model.get_base_model().model if hasattr(model, "get_base_model") else model.model
+        layers = inner_model(model).model
         means = [state.float().mean(1) for state in layers.patch_features(pixels)]
         return torch.cat([torch.nn.functional.normalize(mean, dim=-1) for mean in means], dim=-1)
 

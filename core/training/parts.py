@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from core.errors import UserError
+from core.model.adapters import inner_model
 from core.training.config import Lora, Prompting
 
 # part -> what the names of its parameters contain
@@ -94,7 +95,7 @@ def checkpoint_vision(model: Any) -> None:
 
         return run
 
-    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    base = inner_model(model)
     for layer in base.model.vision_tower.encoder.layer:
         layer.forward = again(layer.forward)
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from transformers import Trainer, TrainingArguments
 
 from core.errors import UserError
+from core.model.adapters import inner_model
 from core.training.checkpoints import ExactCheckpoints
 from core.training.padding import skip_padding
 from core.training.pictures import keep_pictures
@@ -115,7 +116,7 @@ class SFTStage(ExactCheckpoints, Trainer):
         self.model_accepts_loss_kwargs = False
         self.letters = None if style == "letters" else torch.tensor([ids[0] for ids in replies.letters.values()])
         if not self._sharded:  # sharded weights come together as often on all processes
-            base = model.get_base_model() if hasattr(model, "get_base_model") else model
+            base = inner_model(model)
             skip_padding(base.model.language_model)
 
     def _get_train_sampler(self, train_dataset: Any = None) -> torch.utils.data.Sampler:

@@ -26,6 +26,7 @@ from core.evaluation.guarding import refuse_trained
 from core.files import write_json
 from core.mmad import Benchmark, Snapshot
 from core.model import load_model
+from core.model.adapters import inner_model
 from core.runs import Journal, RunFolder
 from core.training.answering_stage import answer_both, validation_accuracy
 from core.training.checkpoints import BEST, best_of, cast_weights, load_trained, newest_usable, save_trained, step_of
@@ -266,7 +267,7 @@ class Work:
         set_seed(self.config.seed)
         model, processor = self.load_base()
         model = self.learning(model, section.train, adapters=section.adapters)
-        inner = model.get_base_model() if section.adapters else model
+        inner = inner_model(model)
         inner.collect_statistics(True)
         micro = min(section.micro_batch, section.batch_size // self.world)
         course = self.course(
@@ -341,7 +342,7 @@ class Work:
         staging = self.run.path / ".final"
         shutil.rmtree(staging, ignore_errors=True)
         # TRL keeps a copy of the adapters as its reference: it is of no use afterwards.
-        only = {"selected_adapters": ["default"]} if hasattr(model, "get_base_model") else {}
+        only = {"selected_adapters": ["default"]} if inner_model(model) is not model else {}
         model.save_pretrained(staging, **only)
         # An adapter does not hold the settings of the comparison.
         model.config.save_pretrained(staging)
