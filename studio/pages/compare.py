@@ -83,7 +83,8 @@ def build(services: Services) -> None:
         a, b = first_choice([source.id for source in found], parameter(request, "a"), parameter(request, "b"))
         models = [gr.Dropdown(choices=[(s.label, s.id) for s in found], value=value) for value in (a, b)]
         loaded = [s.model for s in found if s.id in (a, b) and s.model and services.models.ready(s.model)]
-        ask = gr.Checkbox(value=len(loaded) == 2)  # who has both in memory hears them; stored answers otherwise
+        # Who has both in memory hears them; otherwise the box is left alone: somebody may have ticked it meanwhile.
+        ask = gr.Checkbox(value=True) if len(loaded) == 2 else gr.skip()
         if len(found) < 2:
             way = (say(lang, "nav.train"), "/train")
             empty = markup.empty(say(lang, "compare.nothing"), say(lang, "compare.nothing.next"), way)
