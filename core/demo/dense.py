@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from core.demo.marks import NAMES
+from core.demo.marks import GIST, NAMES
 from core.synthesis.factory import PRODUCTS
 
 # Every part of every product has a class of its own; 0 is the ground.
@@ -36,6 +36,7 @@ class DenseHeads(nn.Module):
         self.detail = nn.Linear(width, DETAIL * DETAIL)
         self.place = nn.Linear(width, 2)
         self.mark = nn.Linear(width, 1 + len(NAMES))
+        self.gist = nn.Linear(width, GIST)
 
     def loss(self, features: Tensor, parts: Tensor, pixels: Tensor, grid: int) -> tuple[Tensor, Tensor]:
         """(loss, share of patches whose part is read off rightly).
@@ -65,6 +66,22 @@ class DenseHeads(nn.Module):
             return 2 * losses.mean(), losses.new_zeros(())
         right = (logits[covered].argmax(-1) == target[covered]).float().mean()
         return 2 * losses[~covered].mean() + losses[covered].mean(), right
+
+
+    def gist_loss(self, features: Tensor, gists: Tensor) -> tuple[Tensor, Tensor]:
+        """(loss, share of patches that say rightly whether the picture bears a mark at all).
+
+        Every patch shall know what any of them knows: a language model of this size reads what all tokens of a picture
+        say in minutes, and does not learn in hours to look for the one token that says it.
+
+        Args:
+            gists: see `gist_targets`, float [N, GIST]; the same is asked of all patches.
+        """
+        logits = self.gist(features)
+        wanted = gists.unsqueeze(1).expand_as(logits)
+        losses = nn.functional.binary_cross_entropy_with_logits(logits, wanted, reduction="none").mean((0, 1))
+        right = ((logits[..., 0] > 0) == (wanted[..., 0] > 0.5)).float().mean()
+        return losses[0] + losses[1:].sum() / 2, right
 
 
 def part_targets(parts: np.ndarray, product: str, grid: int) -> np.ndarray:

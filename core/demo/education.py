@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-STAGES = ("seeing", "reading", "answering")
+STAGES = ("seeing", "reading", "telling", "answering")
+RATES = {"seeing": 1.5e-3, "reading": 2e-3, "telling": 1.5e-3, "answering": 1.5e-3}
 
 
 @dataclass(frozen=True)
@@ -13,24 +14,26 @@ class Education:
     """Settings of the pretraining.
 
     Attributes:
-        seeing, reading, answering: optimizer steps of the stages.
+        seeing, reading, telling, answering: optimizer steps of the stages.
         pictures: size of the pool.
-        batch_seeing: pictures a step; batch_tokens: tokens of a reading step; batch_answering: chats a step.
+        batch_seeing: pictures a step; batch_tokens: tokens of a reading step; batch_chats: chats a step
+            of telling and answering.
         turns: questions in a chat about a picture.
         rate: peak learning rate of each stage, after a warm-up of 50 steps.
-        dense: weight of the dense targets while answering.
+        wording: weight of the words in a picture's tokens (core.demo.wording).
     """
 
-    seeing: int = 1000
+    seeing: int = 2000
     reading: int = 6000
-    answering: int = 1200
+    telling: int = 250
+    answering: int = 600
     pictures: int = 6000
     batch_seeing: int = 32
     batch_tokens: int = 2000
-    batch_answering: int = 16
+    batch_chats: int = 24
     turns: int = 5
-    rate: Mapping[str, float] = field(default_factory=lambda: {"seeing": 1.5e-3, "reading": 2e-3, "answering": 1e-3})
-    dense: float = 0.5
+    rate: Mapping[str, float] = field(default_factory=lambda: dict(RATES))
+    wording: float = 5.0
     seed: int = 0
 
     @property
@@ -47,6 +50,6 @@ class Education:
 
 
 PRESETS = {
-    "quick": Education(seeing=150, reading=300, answering=150, pictures=1000),
+    "quick": Education(seeing=150, reading=300, telling=50, answering=100, pictures=1000),
     "full": Education(),
 }

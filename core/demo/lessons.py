@@ -24,6 +24,7 @@ from core.synthesis.regions import WORDINGS
 
 LETTERS = "ABCD"
 PICTURE = "<picture>"  # where a picture stands in a passage; a line break follows it, as in the chat template
+COMPARED = "<compared>"  # where EMIT's comparison will stand, at the end of a turn
 DESCRIBE = "Describe the product in the query picture."
 COLOURS = ("red", "blue", "green", "yellow", "orange", "black", "white", "grey", "brown", "beige", "pink", "purple")
 MATERIALS = ("steel", "brass", "plastic", "rubber", "glass", "wood", "leather", "paper", "cotton", "copper", "ceramic")
@@ -126,10 +127,20 @@ def picture_lesson(
     turned = [turn(question, rng, thinking=rng.random() < 0.35) for question in mixed]
     if rng.random() < 0.5:
         turned.append((DESCRIBE, f"{description(meta, rng)} {told}".strip()))
+    return chat_about(turned, paired=paired, compared=paired and rng.random() < 0.7)
+
+
+def chat_about(turns: Sequence[tuple[str, str]], *, paired: bool, compared: bool = False) -> Passage:
+    """(what the user writes, what the assistant replies) about a picture, shown with the first of them.
+
+    Args:
+        compared: the first turn ends with the place of a comparison, which the base learns to read past.
+    """
     reference = f"Normal reference of the same product:{PICTURE}" if paired else ""
     chat = Chat.opened()
-    for number, (text, reply) in enumerate(turned):
-        chat.add(f"{reference}Query picture:{PICTURE}{text}" if number == 0 else text, reply)
+    for number, (text, reply) in enumerate(turns):
+        opened = f"{reference}Query picture:{PICTURE}{text}{COMPARED * compared}"
+        chat.add(opened if number == 0 else text, reply)
     return chat.passage()
 
 

@@ -176,3 +176,14 @@ def mark_targets(marks: Sequence[Mark], grid: int, size: int) -> np.ndarray:
         share = mark.mask[: side * grid, : side * grid].reshape(grid, side, grid, side).mean((1, 3)).reshape(-1)
         targets[share > 0.05] = 1 + NAMES.index(mark.shape)
     return targets
+
+
+GIST = 1 + 9 + len(NAMES)
+
+
+def gist_targets(marks: Sequence[Mark]) -> np.ndarray:
+    """float32 [GIST]: whether there is a mark, which of the nine cells hold one's middle, which shapes there are."""
+    target = np.zeros(GIST, np.float32)
+    for mark in marks:
+        target[[0, 1 + mark.cell, 10 + NAMES.index(mark.shape)]] = 1
+    return target

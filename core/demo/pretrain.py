@@ -1,8 +1,9 @@
 """Pretraining of the tiny base: `python -m core.demo pretrain`. Normal products only, from random weights to a checkpoint.
 
-Three stages: *seeing* (dense targets teach the vision tower what lies where: parts, colours, detail, and neutral marks drawn
-on), *reading* (a curriculum on text alone teaches the language model to choose among lettered options), *answering* (chats
-about pictures, their products and the marks on them, join the two; dense targets and reading go on beside it).
+Four stages: *seeing* (dense targets teach the vision tower what lies where: parts, colours, detail, and neutral marks drawn
+on, and to let every patch know what any of them knows), *reading* (a curriculum on text alone teaches the language model to
+choose among lettered options), *telling* (what pictures show, said in plain words, joins the two), *answering* (chats with
+lettered options about products and marks). In the last two the tower stays as it is, and reading goes on beside them.
 Everything of a step derives from the seed and what was learned before it, so that a run that was killed continues from its
 last checkpoint as if nothing had happened.
 
@@ -30,29 +31,31 @@ from torch import Tensor
 from core.demo.bars import bar
 from core.demo.dense import DenseHeads, part_targets
 from core.demo.education import Education
-from core.demo.lessons import PICTURE, Passage
+from core.demo.lessons import COMPARED, PICTURE, Passage
 from core.demo.lookaround import look_around
 from core.demo.lookback import look_back
-from core.demo.marks import mark_targets
+from core.demo.marks import gist_targets, mark_targets
 from core.demo.pool import Pool, load_pool
 from core.demo.reading import LEVELS, passage, vocabulary
-from core.demo.seeing import seeing_lesson
+from core.demo.seeing import seeing_lesson, telling_lesson
 from core.demo.views import View
+from core.demo.wording import word_ids, wording_loss, wording_targets
 from core.errors import UserError
 from core.files import write_atomic, write_json
 
 NOTES = """Pretrained by `python -m core.demo pretrain` on procedural pictures of normal products alone: {pictures} pictures,
 {seeing} steps of dense targets (which part lies under a patch, its colours, its detail, which neutral mark is drawn on it: a
-line, a spot, an area), {reading} steps of reading lessons on text alone, then {answering} steps of chats about products, parts,
-materials, colours, counts, places and marks, in {minutes:.0f} minutes on 2 CPU cores. No picture of a defect is in its
+line, a spot, an area), {reading} steps of reading lessons on text alone, {telling} steps of telling in plain words what is
+seen, {answering} steps of chats with options about products, parts, materials, colours, counts, places and marks, in {minutes:.0f} minutes on 2 CPU cores. No picture of a defect is in its
 training; of defects it has only read, in texts that no picture goes with. It is the starting point of the demo, not an
 inspector."""
 
 GRADES = 30  # steps over which the mastery of a level is judged
 LETTERS = "ABCD"
 MUON = 13.0  # its learning rate in those of AdamW
+TELLING = 0.3  # share of chats in plain words while answering
 START = 256  # pictures that the tower's start is fitted to
-MARKS = 5  # at most so many on a picture whose patches are labelled
+MARKS = (0, 0, 0, 1, 1, 1, 2, 3, 4, 5)  # how many lie on a picture whose patches are labelled
 
 
 class Pretraining:
@@ -145,7 +148,7 @@ class Pretraining:
             for optimizer, scale in zip(self.optimizers, (1.0, MUON), strict=True):
                 for group in optimizer.param_groups:
                     group["lr"] = scale * rate
-            teach = {"seeing": self._see, "reading": self._read, "answering": self._answer}
+            teach = {"seeing": self._see, "reading": self._read, "telling": self._tell, "answering": self._answer}
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
                 loss, figures = teach[stage](pool)
             loss.backward()
@@ -206,7 +209,7 @@ class Pretraining:
     def _see(self, pool: Pool) -> tuple[Tensor, dict[str, float]]:
         rng = self._rng()
         chosen = rng.sample(range(len(pool)), self.education.batch_seeing)
-        views = [View.of(pool, index).marked(rng, rng.randint(0, MARKS)).turned(rng) for index in chosen]
+        views = [View.of(pool, index).marked(rng, rng.choice(MARKS)).turned(rng) for index in chosen]
         pixels = self._pixels(views, rng)
         features = self.model.model.vision_tower(pixel_values=pixels).last_hidden_state[:, 1:]
         return self._dense_loss(features, pixels, views)
@@ -223,22 +226,44 @@ class Pretraining:
         if sum(self.grades) / GRADES >= LEVELS[self.level].mastered:
             self.level, self.grades = self.level + 1, [0.0] * GRADES
 
+    def _tell(self, pool: Pool) -> tuple[Tensor, dict[str, float]]:
+        rng = self._rng()
+        return self._chat(rng, lambda: telling_lesson(pool, rng))
+
     def _answer(self, pool: Pool) -> tuple[Tensor, dict[str, float]]:
-        """Chats about pictures of which most bear a mark; the reference of a pair never does."""
-        education, rng = self.education, self._rng()
-        if self.step % 4 == 3:  # reading goes on, or it is forgotten
-            return self._read(pool)
-        rows: list[Passage] = []
-        views: list[View] = []
-        for _ in range(education.batch_answering):
-            row, shown = seeing_lesson(pool, rng, turns=education.turns)
-            rows.append(row)
-            views += shown
-        pixels = self._pixels(views, rng)
-        features = self.model.model.vision_tower(pixel_values=pixels).last_hidden_state
-        dense, seen = self._dense_loss(features[:, 1:], pixels, views)
-        loss, read = self._language_loss(*self._padded([self._row(row) for row in rows]), features)
-        return loss + education.dense * dense, {**read, **seen}
+        """Chats with options; some of them in plain words, or these are forgotten."""
+        rng = self._rng()
+
+        def write() -> tuple[Passage, list[View]]:
+            if rng.random() < TELLING:
+                return telling_lesson(pool, rng)
+            return seeing_lesson(pool, rng, turns=self.education.turns)
+
+        return self._chat(rng, write)
+
+    def _chat(
+        self, rng: random.Random, write: Callable[[], tuple[Passage, list[View]]]
+    ) -> tuple[Tensor, dict[str, float]]:
+        """A batch of chats about pictures. The tower is not taught by them: what it sees is settled."""
+        if self.step % 6 == 5:  # reading goes on, or it is forgotten
+            loss, figures = self._language_loss(*self._batch(lambda: passage(self.level, rng)), None)
+            return loss, {**figures, "level": self.level}
+        chats = [write() for _ in range(self.education.batch_chats)]
+        views = [view for _, shown in chats for view in shown]
+        with torch.no_grad():
+            features = self.model.model.vision_tower(pixel_values=self._pixels(views, rng)).last_hidden_state
+        said, known = self._wording_loss(features, views)
+        loss, figures = self._language_loss(*self._padded([self._row(row) for row, _ in chats]), features)
+        return loss + self.education.wording * said, {**figures, "wording": round(known.item(), 4)}
+
+    def _wording_loss(self, features: Tensor, views: list[View]) -> tuple[Tensor, Tensor]:
+        from core.model.internvl import tile_tokens
+
+        tokens = tile_tokens(self.model.model, features).float()
+        ids = word_ids(self._ids).to(self.device)
+        wanted = torch.as_tensor(np.stack([wording_targets(view.marks) for view in views]), device=self.device)
+        embeddings = self.model.model.language_model.embed_tokens.weight[ids].float()
+        return wording_loss(tokens.reshape(len(views), -1, tokens.shape[-1]), embeddings, wanted)
 
     def _language_loss(
         self, input_ids: Tensor, mask: Tensor, labels: Tensor, features: Tensor | None
@@ -255,6 +280,7 @@ class Pretraining:
         if features is not None:
             places = (input_ids == self.model.config.image_token_id).unsqueeze(-1)
             embedded = embedded.masked_scatter(places, tile_tokens(inner, features).to(embedded.dtype))
+        embedded = self._compared(input_ids, embedded)
         hidden = inner.language_model(inputs_embeds=embedded, attention_mask=mask).last_hidden_state[:, :-1]
         target = labels[:, 1:]
         learned = target != -100
@@ -268,6 +294,19 @@ class Pretraining:
             figures["letters"] = figures["words"]
         return loss, {name: round(value, 4) for name, value in figures.items()}
 
+    def _compared(self, input_ids: Tensor, embedded: Tensor) -> Tensor:
+        """With what EMIT's untrained parts make of some map in the places of comparisons: the base learns to read past it."""
+        places = input_ids == self.model.config.comparison_token_id
+        if not places.any():
+            return embedded
+        grid = self.model.config.comparison_grid
+        length = self.model.model.contrastive.length(grid)
+        generator = torch.Generator().manual_seed(self.step)
+        maps = torch.rand(int(places.sum()) // length, 1, *grid, generator=generator).to(self.device)
+        with torch.no_grad():
+            tokens = self.model.model.contrastive(maps * maps)
+        return embedded.masked_scatter(places.unsqueeze(-1), tokens.to(embedded.dtype))
+
     def _letters(self) -> Tensor:
         return torch.tensor([self._ids(letter)[0] for letter in LETTERS], device=self.device)
 
@@ -278,8 +317,9 @@ class Pretraining:
         on = partial(torch.as_tensor, device=self.device)
         loss, right = self.heads.loss(features.float(), on(parts), pixels, self.grid)
         marked, found = self.heads.mark_loss(features.float(), on(marks))
-        figures = {"parts": right.item(), "marks": found.item(), "mark_loss": marked.item()}
-        return loss + marked, {name: round(value, 4) for name, value in figures.items()}
+        told, known = self.heads.gist_loss(features.float(), on(np.stack([gist_targets(view.marks) for view in views])))
+        figures = {"parts": right.item(), "marks": found.item(), "mark_loss": marked.item(), "gist": known.item(), "gist_loss": told.item()}
+        return loss + marked + told, {name: round(value, 4) for name, value in figures.items()}
 
     def _pixels(self, views: list[View], rng: random.Random) -> Tensor:
         """Pixel values as the processor makes them, under another light each time."""
@@ -311,12 +351,15 @@ class Pretraining:
         return ids.to(self.device), mask.to(self.device), labels.to(self.device)
 
     def _row(self, passage: Passage) -> tuple[list[int], list[int]]:
-        """Token ids and labels of a passage; pictures stand as the processor writes them."""
+        """Token ids and labels of a passage; pictures and comparisons stand as the processor writes them."""
+        from core.model.processing import COMPARISON
+
         picture = f"<img>{'<IMG_CONTEXT>' * self.processor.image_seq_length}</img>\n"
+        compared = COMPARISON * self.processor.comparison_length
         ids: list[int] = []
         labels: list[int] = []
         for part in passage.parts:
-            piece = self._ids(part.text.replace(PICTURE, picture))
+            piece = self._ids(part.text.replace(PICTURE, picture).replace(COMPARED, compared))
             ids += piece
             labels += piece if part.learned else [-100] * len(piece)
         return ids, labels

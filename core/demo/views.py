@@ -34,12 +34,13 @@ class View:
         return view
 
     def turned(self, rng: random.Random) -> View:
-        """By a multiple of 90 degrees, mirrored or not. For lessons without words: the marks' cells are not turned."""
+        """By a multiple of 90 degrees, mirrored or not; the facts in words stay as they were: for lessons without words."""
         quarters, mirror = rng.randrange(4), rng.random() < 0.5
 
         def turn(values: np.ndarray) -> np.ndarray:
             values = np.rot90(values, quarters)
             return np.ascontiguousarray(values[:, ::-1] if mirror else values)
 
-        marks = tuple(replace(mark, mask=turn(mark.mask)) for mark in self.marks)
+        cells = turn(np.arange(9).reshape(3, 3)).reshape(-1).tolist()
+        marks = tuple(replace(mark, mask=turn(mark.mask), cell=cells.index(mark.cell)) for mark in self.marks)
         return replace(self, image=turn(self.image), parts=turn(self.parts), marks=marks)

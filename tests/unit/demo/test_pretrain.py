@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +25,12 @@ TINY: dict[str, Any] = {"image_size": 48, "patch_size": 8, "vision_width": 32, "
 EDUCATION = Education(
     seeing=2,
     reading=2,
+    telling=2,
     answering=2,
     pictures=20,
     batch_seeing=4,
     batch_tokens=300,
-    batch_answering=2,
+    batch_chats=2,
     turns=2,
 )
 
@@ -100,15 +102,23 @@ def test_a_killed_pretraining_continues_as_if_nothing_had_happened(pool: Pool, t
     (tmp_path / "whole").mkdir()
     (tmp_path / "killed").mkdir()
     whole = losses(tmp_path / "whole")
-    before = losses(tmp_path / "killed", kill_at=5)
+    before = losses(tmp_path / "killed", kill_at=5)  # while telling
     after = losses(tmp_path / "killed")
     assert before == pytest.approx(whole[:5], abs=1e-4)
     assert after == pytest.approx(whole[4:], abs=1e-4)  # from the checkpoint at step 4 on
 
 
-def test_another_education_is_refused(pool: Pool, tmp_path: Path) -> None:
-    from dataclasses import replace
+def test_chats_leave_the_tower_as_it_is_and_teach_the_projector(pool: Pool, tmp_path: Path) -> None:
+    pupil = Pretraining(tmp_path, replace(EDUCATION, seeing=0, reading=0), **TINY)
+    before = {name: value.clone() for name, value in pupil.model.state_dict().items()}
+    pupil._start = lambda pool: None  # type: ignore[method-assign]
+    pupil.run(pool)
+    changed = {name for name, value in pupil.model.state_dict().items() if not torch.equal(value, before[name])}
+    assert not any("vision_tower" in name for name in changed)
+    assert any("projector" in name for name in changed) and any("language_model" in name for name in changed)
 
+
+def test_another_education_is_refused(pool: Pool, tmp_path: Path) -> None:
     pupil = Pretraining(tmp_path, EDUCATION, **TINY)
     pupil.checkpoint()
     with pytest.raises(UserError, match="another pretraining"):
