@@ -23,10 +23,10 @@ class Education:
         wording: weight of the words in a picture's tokens (core.demo.wording).
     """
 
-    seeing: int = 2000
+    seeing: int = 1800
     reading: int = 6000
-    telling: int = 250
-    answering: int = 600
+    telling: int = 400
+    answering: int = 1200
     pictures: int = 6000
     batch_seeing: int = 32
     batch_tokens: int = 2000

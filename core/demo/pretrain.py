@@ -41,18 +41,20 @@ from core.demo.seeing import seeing_lesson, telling_lesson
 from core.demo.views import View
 from core.demo.wording import word_ids, wording_loss, wording_targets
 from core.errors import UserError
-from core.files import write_atomic, write_json
+from core.files import write_atomic
 
 NOTES = """Pretrained by `python -m core.demo pretrain` on procedural pictures of normal products alone: {pictures} pictures,
-{seeing} steps of dense targets (which part lies under a patch, its colours, its detail, which neutral mark is drawn on it: a
-line, a spot, an area), {reading} steps of reading lessons on text alone, {telling} steps of telling in plain words what is
-seen, {answering} steps of chats with options about products, parts, materials, colours, counts, places and marks, in {minutes:.0f} minutes on 2 CPU cores. No picture of a defect is in its
-training; of defects it has only read, in texts that no picture goes with. It is the starting point of the demo, not an
+{seeing} steps of dense targets (which part lies under a patch, its colours, its detail; which neutral mark is drawn on it: a
+line, a spot, an area; and for all patches alike, which marks the picture bears and where), {reading} steps of reading lessons on
+text alone, {telling} steps of telling in plain words which marks there are, {answering} steps of chats with options about
+products, parts, materials, colours, counts, places and marks, in {minutes:.0f} minutes on 2 CPU cores. No picture of a defect is
+in its training; of defects it has only read, in texts that no picture goes with. It is the starting point of the demo, not an
 inspector."""
 
 GRADES = 30  # steps over which the mastery of a level is judged
 LETTERS = "ABCD"
 MUON = 13.0  # its learning rate in those of AdamW
+SHOWN = 3  # of so many steps in the last stages one shows pictures
 TELLING = 0.3  # share of chats in plain words while answering
 START = 256  # pictures that the tower's start is fitted to
 MARKS = (0, 0, 0, 1, 1, 1, 2, 3, 4, 5)  # how many lie on a picture whose patches are labelled
@@ -183,13 +185,12 @@ class Pretraining:
         notes = NOTES.format(minutes=self.seconds / 60, **asdict(self.education))
         card = model_card(self.model, title="EMIT tiny", folder="emit-tiny", base="", notes=notes, licence="apache-2.0")
         write_atomic(target / "README.md", card)
-        write_json(target / "education.json", asdict(self.education))
 
     def _rate(self, stage: str, done: int) -> float:
         length = getattr(self.education, stage)
         warm, cooled = min(1.0, (done + 1) / 50), 0.5 * (1 + math.cos(math.pi * done / length))
-        # The curriculum ends when it ends, not on a schedule: its rate stays up until the last third.
-        if stage == "reading":
+        # What breaks through late needs its rate until then: it stays up until the last third.
+        if stage in ("reading", "telling"):
             cooled = min(1.0, 3 * (1 - done / length))
         return self.education.rate[stage] * warm * (0.1 + 0.9 * cooled)
 
@@ -245,7 +246,7 @@ class Pretraining:
         self, rng: random.Random, write: Callable[[], tuple[Passage, list[View]]]
     ) -> tuple[Tensor, dict[str, float]]:
         """A batch of chats about pictures. The tower is not taught by them: what it sees is settled."""
-        if self.step % 6 == 5:  # reading goes on, or it is forgotten
+        if self.step % SHOWN:  # reading goes on, or it is forgotten; its steps are short
             loss, figures = self._language_loss(*self._batch(lambda: passage(self.level, rng)), None)
             return loss, {**figures, "level": self.level}
         chats = [write() for _ in range(self.education.batch_chats)]

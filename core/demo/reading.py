@@ -8,7 +8,8 @@ from the start, none is learned (1.2 million tokens left every letter at chance)
     lists      lettered lists of random words: find the letter of a word
     options    the same with what the factory says of products, in the chat's form, thinking aloud
     sentences  a text tells one thing, options follow, the answer is a bare letter
-    reports    a text tells of several parts and maybe of a defect; questions of all seven tasks follow
+    reports    a text tells of several parts and maybe of a defect; questions of all seven tasks follow; and what each
+               defect of a product looks like and leads to, as a book of defects would have it
 
 Defects occur here as words in texts, as a general model has read of them. No picture of one is in the base's education.
 """
@@ -192,9 +193,31 @@ def report(rng: Rng) -> Passage:
     return chat.passage()
 
 
+def term(rng: Rng) -> Passage:
+    """A defect is named, and how it looks on this product or what it leads to is said or asked for."""
+    chat = Chat()
+    for _ in range(3):
+        product = PRODUCTS[rng.choice(list(PRODUCTS))]
+        task, texts = rng.choice(((Task.DEFECT_DESCRIPTION, product.looks), (Task.DEFECT_ANALYSIS, product.effects)))
+        defect = rng.choice(list(texts))
+        about = f"Query product, in words: A {product.words}. There is a {defect}.\n"
+        if rng.random() < 0.4:
+            chat.add(f"{about}{QUESTIONS[task]}", texts[defect])
+            continue
+        wrong = [text for name, text in texts.items() if name != defect and not alike(name, defect)]
+        asked = Asked(QUESTIONS[task], texts[defect], rng.sample(wrong, min(3, len(wrong))))
+        text, reply = turn(asked, rng, thinking=rng.random() < 0.2)
+        chat.add(about + text, reply)
+    return chat.passage()
+
+
+def book(rng: Rng) -> Passage:
+    return (term if rng.random() < 0.6 else report)(rng)
+
+
 LEVELS = (
     Level("echo", echo, 0.9), Level("mirror", mirror, 0.85), Level("lists", lists, 0.9), Level("options", options, 0.9),
-    Level("sentences", sentences, 0.9), Level("reports", report, 2.0),
+    Level("sentences", sentences, 0.9), Level("reports", book, 2.0),
 )  # fmt: skip
 
 

@@ -8,31 +8,28 @@ from __future__ import annotations
 
 import random
 
-from core.demo.lessons import DESCRIBE, Passage, asked_of, chat_about, description, picture_lesson, sentence
-from core.demo.marks import SHAPES, WHERE, Mark, asked_of_mark, told_of
+from core.demo.lessons import Passage, chat_about, picture_lesson, sentence
+from core.demo.marks import SHAPES, Mark, asked_of_mark, told_of
 from core.demo.pool import Pool
 from core.demo.views import View
 from core.synthesis.regions import REGIONS
 
-MARKED = 0.7  # share of chats about a picture with a mark
-PAIRED = 0.35  # share of chats that show a reference, as one-shot questions do
+MARKED = 0.75  # share of chats about a picture with a mark
+PAIRED = 0.3  # share of chats that show a reference, as one-shot questions do
 
 
 def telling_lesson(pool: Pool, rng: random.Random) -> tuple[Passage, list[View]]:
-    """(a chat whose replies are plain words, the views it shows): like `seeing_lesson`."""
+    """(a chat about the mark, whose replies are plain words, the views it shows): like `seeing_lesson`."""
     shown, mark = _shown(pool, rng)
-    meta = shown[-1].meta
     first, *others = _told_of_mark(mark)  # the first comes first: the others give it away
-    others += [(asked.text, asked.right) for asked in asked_of(meta, rng)[:2]]
-    turns = [first, *rng.sample(others, len(others))]
-    turns.append(("Describe the mark.", told_of(mark, rng)) if rng.random() < 0.5 else (DESCRIBE, description(meta, rng)))
+    turns = [first, *rng.sample(others, len(others)), ("Describe the mark.", told_of(mark, rng))]
     return chat_about(turns, paired=len(shown) == 2), shown
 
 
 def seeing_lesson(pool: Pool, rng: random.Random, *, turns: int) -> tuple[Passage, list[View]]:
     """(a chat, the views it shows, in the order of their places); pictures 2i and 2i + 1 of the pool are of one lot."""
     shown, mark = _shown(pool, rng)
-    asked, told = [a for a in asked_of_mark(mark, rng) if a.text != WHERE], told_of(mark, rng)
+    asked, told = asked_of_mark(mark, rng), told_of(mark, rng)
     meta, paired = shown[-1].meta, len(shown) == 2
     return picture_lesson(meta, rng, turns=turns, paired=paired, asked=asked, told=told), shown
 

@@ -21,7 +21,7 @@ _TINY: dict[str, Any] = {
 _FIRST: dict[str, Any] = {
     "batch_size": 24,
     "micro_batch": 24,
-    "learning_rate": 3e-3,
+    "learning_rate": 1.5e-3,
     "tasks": "all",
     "train": ("projector", "soft_prompt", "mlp"),
     "adapters": True,
@@ -56,8 +56,8 @@ PRESETS: dict[str, dict[str, Any]] = {
     # At most half an hour on 2 cores.
     "full": {
         **_TINY,
-        "sft": {**_FIRST, "max_steps": 700},
-        "grpo": {**_SHORT, "max_steps": 300},
+        "sft": {**_FIRST, "max_steps": 900},
+        "grpo": {**_SHORT, "max_steps": 150},
         "evaluate": {"every": 50, "questions": 64, "patience": 5, "final_questions": 600},
         "save": {**_TINY["save"], "every": 25, "disk_gb": 4.0},
     },

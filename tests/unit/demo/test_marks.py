@@ -9,6 +9,7 @@ import pytest
 
 from core.demo.marks import (
     CONTRAST,
+    GIST,
     IS_THERE,
     NAMES,
     SEEN,
@@ -18,8 +19,10 @@ from core.demo.marks import (
     Mark,
     asked_of_mark,
     draw,
+    gist_targets,
     mark_targets,
 )
+from core.demo.views import View
 from core.synthesis.factory import DEFECTS, render
 from core.synthesis.regions import WORDINGS
 
@@ -80,3 +83,21 @@ def test_a_product_too_small_to_bear_one_stays_as_it_is() -> None:
     picture = render("hex_nut", None, 1, size=64)
     same, mark = draw(picture.image, np.zeros((64, 64), bool), random.Random(0))
     assert mark is None and same is picture.image
+
+
+def test_the_gist_says_whether_where_and_what(drawn: list[tuple[np.ndarray, Mark]]) -> None:
+    (_, first), (_, second) = drawn[:2]
+    target = gist_targets([first, second])
+    assert target.shape == (GIST,) and target[0] == 1
+    assert set(np.flatnonzero(target[1:10])) == {first.cell, second.cell}
+    assert set(np.flatnonzero(target[10:])) == {NAMES.index(first.shape), NAMES.index(second.shape)}
+    assert not gist_targets([]).any()
+
+
+def test_a_mark_turns_with_its_picture(drawn: list[tuple[np.ndarray, Mark]]) -> None:
+    for number, (image, mark) in enumerate(drawn[:40]):
+        cells = np.repeat(np.repeat(np.arange(9).reshape(3, 3) == mark.cell, 4, 0), 4, 1)  # where the mark lies, as a mask
+        view = View(np.zeros((12, 12, 3), np.uint8), np.zeros((12, 12), np.uint8), {}, (Mark(mark.shape, mark.cell, cells),))
+        turned = view.turned(random.Random(number)).marks[0]
+        row, column = np.argwhere(turned.mask).mean(0) // 4
+        assert turned.cell == row * 3 + column
