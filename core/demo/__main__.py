@@ -35,7 +35,11 @@ def loop_flags() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog=EPILOG,
     )
-    parser.add_argument("--data", metavar="ROOT", help="a benchmark in MMAD's layout (default: the embedded demo)")
+    parser.add_argument(
+        "--data",
+        metavar="ROOT",
+        help="a benchmark in MMAD's layout; large: the demo with more to learn from (default: the embedded demo)",
+    )
     parser.add_argument("--preset", default="smoke", help="settings of the run: smoke, demo, full, ... (smoke)")
     parser.add_argument("--base", metavar="MODEL", help="model to start from (default: the preset's)")
     parser.add_argument("--workspace", default="workspace", metavar="DIR", help="where runs are kept (workspace)")

@@ -19,14 +19,19 @@ from core.mmad.vocabulary import Benchmark
 POLL = 0.3  # seconds between two looks at the run folder
 
 
+LARGE = "large"  # given as `data`: the embedded demo with fifteen times the training pictures
+
+
 def open_benchmark(data: str | Path | None, workspace: Path) -> Benchmark:
-    """The benchmark at `data`, or the embedded demo, which is rendered into the workspace when it is not there yet."""
-    if data is not None:
+    """The benchmark at `data`; None or LARGE: the embedded demo, rendered into the workspace when it is not there yet."""
+    if data is not None and str(data) != LARGE:
         return read_mmad(data)
     from core.synthesis.factory import write_demo
+    from core.synthesis.factory.plans import LARGE as MORE
 
+    name, more = ("demo", {}) if data is None else ("demo-large", MORE)
     with bar("demo pictures") as show:
-        return write_demo(workspace / "benchmarks" / "demo", progress=show)
+        return write_demo(workspace / "benchmarks" / name, progress=show, **more)
 
 
 def run_loop(

@@ -53,10 +53,11 @@ def refuse_seen(seed: int) -> None:
         UserError: one is.
     """
     from core.synthesis.factory import PRODUCTS
-    from core.synthesis.factory.plans import LOTS, PER_LOT, plan_lots
+    from core.synthesis.factory.plans import LARGE, LOTS, PER_LOT, plan_lots
 
     def seeds(number: int, *splits: str) -> set[int]:
-        lots = plan_lots(seed=number, products=tuple(PRODUCTS), splits=splits, lots=LOTS, per_lot=PER_LOT, references=3)
+        sizes = {"lots": {**LOTS, **LARGE["lots"]}, "per_lot": {**PER_LOT, **LARGE["per_lot"]}}
+        lots = plan_lots(seed=number, products=tuple(PRODUCTS), splits=splits, references=3, **sizes)
         return {value for lot in lots for value in (lot.seed, *(shot.seed for shot in (*lot.references, *lot.samples)))}
 
     if seeds(seed, "test") & seeds(TRAINING_SEED, "train", "val"):

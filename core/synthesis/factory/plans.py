@@ -18,6 +18,8 @@ from core.synthesis.factory.products import PRODUCTS
 DATASET = "Factory"
 LOTS = {"train": 3, "val": 1, "test": 2}
 PER_LOT = {"train": 4, "val": 4, "test": 6}
+# For tuning that is meant to last: fifteen times the training pictures, the same validation and test.
+LARGE = {"lots": {"train": 30}, "per_lot": {"train": 6}}
 
 
 @dataclass(frozen=True, slots=True)

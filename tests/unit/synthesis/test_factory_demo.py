@@ -115,3 +115,15 @@ def test_a_finished_demo_is_read_and_another_is_not_overwritten(bench: Benchmark
         write_demo(bench.root, seed=5, **SMALL)  # type: ignore[arg-type]
     with pytest.raises(UserError, match="no 'teapot'"):
         write_demo(bench.root, products=["teapot"])
+
+
+def test_the_large_demo_has_more_to_learn_from_and_the_same_test() -> None:
+    from core.synthesis.factory.plans import LARGE, LOTS, PER_LOT, plan_lots
+
+    def plan(split: str, lots: dict[str, int], per_lot: dict[str, int]) -> list[object]:
+        return list(plan_lots(seed=0, products=tuple(PRODUCTS), splits=(split,), lots=lots, per_lot=per_lot, references=3))
+
+    more = {**LOTS, **LARGE["lots"]}, {**PER_LOT, **LARGE["per_lot"]}
+    assert sum(map(len, plan("train", *more))) > 10 * sum(map(len, plan("train", LOTS, PER_LOT)))
+    for split in ("val", "test"):
+        assert plan(split, *more) == plan(split, LOTS, PER_LOT)
