@@ -67,7 +67,6 @@ class DenseHeads(nn.Module):
         right = (logits[covered].argmax(-1) == target[covered]).float().mean()
         return 2 * losses[~covered].mean() + losses[covered].mean(), right
 
-
     def gist_loss(self, features: Tensor, gists: Tensor) -> tuple[Tensor, Tensor]:
         """(loss, share of patches that say rightly whether the picture bears a mark at all).
 

@@ -29,9 +29,10 @@ def open_benchmark(data: str | Path | None, workspace: Path) -> Benchmark:
     from core.synthesis.factory import write_demo
     from core.synthesis.factory.plans import LARGE as MORE
 
-    name, more = ("demo", {}) if data is None else ("demo-large", MORE)
+    name, more = ("demo", None) if data is None else ("demo-large", MORE)
+    lots, per_lot = (more["lots"], more["per_lot"]) if more else (None, None)
     with bar("demo pictures") as show:
-        return write_demo(workspace / "benchmarks" / name, progress=show, **more)
+        return write_demo(workspace / "benchmarks" / name, lots=lots, per_lot=per_lot, progress=show)
 
 
 def run_loop(

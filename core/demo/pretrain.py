@@ -319,7 +319,13 @@ class Pretraining:
         loss, right = self.heads.loss(features.float(), on(parts), pixels, self.grid)
         marked, found = self.heads.mark_loss(features.float(), on(marks))
         told, known = self.heads.gist_loss(features.float(), on(np.stack([gist_targets(view.marks) for view in views])))
-        figures = {"parts": right.item(), "marks": found.item(), "mark_loss": marked.item(), "gist": known.item(), "gist_loss": told.item()}
+        figures = {
+            "parts": right.item(),
+            "marks": found.item(),
+            "mark_loss": marked.item(),
+            "gist": known.item(),
+            "gist_loss": told.item(),
+        }
         return loss + marked + told, {name: round(value, 4) for name, value in figures.items()}
 
     def _pixels(self, views: list[View], rng: random.Random) -> Tensor:

@@ -46,4 +46,3 @@ def _told_of_mark(mark: Mark | None) -> list[tuple[str, str]]:
         return [("Is there a mark?", "No.")]
     where = ("Where is the mark?", f"{sentence(REGIONS[mark.cell])}.")
     return [("Is there a mark?", "Yes."), where, ("How does the mark look?", SHAPES[mark.shape])]
-

@@ -95,9 +95,13 @@ def test_the_gist_says_whether_where_and_what(drawn: list[tuple[np.ndarray, Mark
 
 
 def test_a_mark_turns_with_its_picture(drawn: list[tuple[np.ndarray, Mark]]) -> None:
-    for number, (image, mark) in enumerate(drawn[:40]):
-        cells = np.repeat(np.repeat(np.arange(9).reshape(3, 3) == mark.cell, 4, 0), 4, 1)  # where the mark lies, as a mask
-        view = View(np.zeros((12, 12, 3), np.uint8), np.zeros((12, 12), np.uint8), {}, (Mark(mark.shape, mark.cell, cells),))
+    for number, (_, mark) in enumerate(drawn[:40]):
+        cells = np.repeat(
+            np.repeat(np.arange(9).reshape(3, 3) == mark.cell, 4, 0), 4, 1
+        )  # where the mark lies, as a mask
+        view = View(
+            np.zeros((12, 12, 3), np.uint8), np.zeros((12, 12), np.uint8), {}, (Mark(mark.shape, mark.cell, cells),)
+        )
         turned = view.turned(random.Random(number)).marks[0]
         row, column = np.argwhere(turned.mask).mean(0) // 4
         assert turned.cell == row * 3 + column

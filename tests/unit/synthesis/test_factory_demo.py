@@ -121,7 +121,9 @@ def test_the_large_demo_has_more_to_learn_from_and_the_same_test() -> None:
     from core.synthesis.factory.plans import LARGE, LOTS, PER_LOT, plan_lots
 
     def plan(split: str, lots: dict[str, int], per_lot: dict[str, int]) -> list[object]:
-        return list(plan_lots(seed=0, products=tuple(PRODUCTS), splits=(split,), lots=lots, per_lot=per_lot, references=3))
+        return list(
+            plan_lots(seed=0, products=tuple(PRODUCTS), splits=(split,), lots=lots, per_lot=per_lot, references=3)
+        )
 
     more = {**LOTS, **LARGE["lots"]}, {**PER_LOT, **LARGE["per_lot"]}
     assert sum(map(len, plan("train", *more))) > 10 * sum(map(len, plan("train", LOTS, PER_LOT)))
