@@ -135,8 +135,11 @@ def build(services: Services) -> None:
         return cast
 
     def onward(event: Any) -> None:
-        """After a choice: the live answers, if they are wanted."""
-        event.then(answer, [live, *wishes], [left, right, said], **PRIVATE)
+        """After a choice: the live answers, if they are wanted.
+
+        "multiple": by default a choice made while the answers to the one before still end would get none.
+        """
+        event.then(answer, [live, *wishes], [left, right, said], **PRIVATE, trigger_mode="multiple")
 
     options = in_order("compare")
     onward(on_load(enter, None, [first, second, nothing, tabs, live, proof_tab, *filters, *whole]))

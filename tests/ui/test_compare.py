@@ -133,8 +133,20 @@ def test_a_sample_from_the_browse_page_is_shown(comparing, open_page):
     expect(page.locator("#asked")).to_contain_text(image)
 
 
-def test_nothing_to_compare_shows_the_way_to_training(drawn, tmp_path, open_page):
+def test_nothing_to_compare_shows_the_way_to_training(drawn, tmp_path, open_page, monkeypatch):
+    alone = tmp_path / "models"  # the base without the tuned adapter that is shipped beside it
+    alone.mkdir()
+    (alone / "emit-tiny").symlink_to(SHIPPED / "emit-tiny")
+    monkeypatch.setattr("studio.models.SHIPPED", alone)
     with serving(tmp_path / "empty", drawn) as running:
         page = open_page(f"{running.url}/compare")
         expect(page.locator("#compare-nothing")).to_contain_text("Nothing to compare yet")
         page.close()  # before its studio goes: else it complains
+
+
+def test_the_shipped_models_stand_beside_each_other_before_anything_is_trained(drawn, tmp_path, open_page):
+    with serving(tmp_path / "fresh", drawn) as running:
+        page = open_page(f"{running.url}/compare")
+        expect(page.locator("#answer-left h4")).to_have_text("emit-tiny")
+        expect(page.locator("#answer-right h4")).to_have_text("emit-tiny-tuned")
+        page.close()
