@@ -31,12 +31,13 @@ from torch import Tensor
 from core.demo.bars import bar
 from core.demo.dense import DenseHeads, part_targets
 from core.demo.education import Education
-from core.demo.lessons import COMPARED, PICTURE, Passage
+from core.demo.lessons import Passage
 from core.demo.lookaround import look_around
 from core.demo.lookback import look_back
 from core.demo.marks import gist_targets, mark_targets
 from core.demo.pool import Pool, load_pool
 from core.demo.reading import LEVELS, passage, vocabulary
+from core.demo.rows import Row, ids_of, padded, row
 from core.demo.seeing import seeing_lesson, telling_lesson
 from core.demo.views import View
 from core.demo.wording import word_ids, wording_loss, wording_targets
@@ -254,14 +255,14 @@ class Pretraining:
         with torch.no_grad():
             features = self.model.model.vision_tower(pixel_values=self._pixels(views, rng)).last_hidden_state
         said, known = self._wording_loss(features, views)
-        loss, figures = self._language_loss(*self._padded([self._row(row) for row, _ in chats]), features)
+        loss, figures = self._language_loss(*self._padded([self._row(told) for told, _ in chats]), features)
         return loss + self.education.wording * said, {**figures, "wording": round(known.item(), 4)}
 
     def _wording_loss(self, features: Tensor, views: list[View]) -> tuple[Tensor, Tensor]:
         from core.model.internvl import tile_tokens
 
         tokens = tile_tokens(self.model.model, features).float()
-        ids = word_ids(self._ids).to(self.device)
+        ids = word_ids(lambda text: ids_of(text, self.processor)).to(self.device)
         wanted = torch.as_tensor(np.stack([wording_targets(view.marks) for view in views]), device=self.device)
         embeddings = self.model.model.language_model.embed_tokens.weight[ids].float()
         return wording_loss(tokens.reshape(len(views), -1, tokens.shape[-1]), embeddings, wanted)
@@ -309,7 +310,7 @@ class Pretraining:
         return embedded.masked_scatter(places.unsqueeze(-1), tokens.to(embedded.dtype))
 
     def _letters(self) -> Tensor:
-        return torch.tensor([self._ids(letter)[0] for letter in LETTERS], device=self.device)
+        return torch.tensor([ids_of(letter, self.processor)[0] for letter in LETTERS], device=self.device)
 
     def _dense_loss(self, features: Tensor, pixels: Tensor, views: list[View]) -> tuple[Tensor, dict[str, float]]:
         """What lies under each patch: parts, colours, detail, place, marks."""
@@ -339,40 +340,21 @@ class Pretraining:
 
     def _batch(self, write: Callable[[], Passage]) -> tuple[Tensor, Tensor, Tensor]:
         """As many passages as `batch_tokens` holds with their padding."""
-        rows: list[tuple[list[int], list[int]]] = []
+        rows: list[Row] = []
         length = 0
         while True:
-            row = self._row(write())
-            length = max(length, len(row[0]))
+            made = self._row(write())
+            length = max(length, len(made[0]))
             if rows and length * (len(rows) + 1) > self.education.batch_tokens:
                 return self._padded(rows)
-            rows.append(row)
+            rows.append(made)
 
-    def _padded(self, rows: list[tuple[list[int], list[int]]]) -> tuple[Tensor, Tensor, Tensor]:
-        """`input_ids`, `attention_mask`, `labels` [B, T], padded on the right; -100 where nothing is learned."""
-        length = max(len(ids) for ids, _ in rows)
-        pad = self.processor.tokenizer.pad_token_id
-        ids = torch.tensor([row + [pad] * (length - len(row)) for row, _ in rows])
-        labels = torch.tensor([row + [-100] * (length - len(row)) for _, row in rows])
-        mask = torch.tensor([[1] * len(row) + [0] * (length - len(row)) for row, _ in rows])
-        return ids.to(self.device), mask.to(self.device), labels.to(self.device)
+    def _padded(self, rows: list[Row]) -> tuple[Tensor, Tensor, Tensor]:
+        ids, mask, labels = (part.to(self.device) for part in padded(rows, self.processor.tokenizer.pad_token_id))
+        return ids, mask, labels
 
-    def _row(self, passage: Passage) -> tuple[list[int], list[int]]:
-        """Token ids and labels of a passage; pictures and comparisons stand as the processor writes them."""
-        from core.model.processing import COMPARISON
-
-        picture = f"<img>{'<IMG_CONTEXT>' * self.processor.image_seq_length}</img>\n"
-        compared = COMPARISON * self.processor.comparison_length
-        ids: list[int] = []
-        labels: list[int] = []
-        for part in passage.parts:
-            piece = self._ids(part.text.replace(PICTURE, picture).replace(COMPARED, compared))
-            ids += piece
-            labels += piece if part.learned else [-100] * len(piece)
-        return ids, labels
-
-    def _ids(self, text: str) -> list[int]:
-        return self.processor.tokenizer(text, add_special_tokens=False)["input_ids"]
+    def _row(self, passage: Passage) -> Row:
+        return row(passage, self.processor)
 
 
 def multiplies_half() -> bool:

@@ -15,6 +15,7 @@ from core.demo.education import Education
 from core.demo.lessons import PICTURE, Passage
 from core.demo.pool import Pool, load_pool
 from core.demo.pretrain import Pretraining
+from core.demo.rows import ids_of
 from core.demo.seeing import seeing_lesson
 from core.errors import UserError
 from core.mmad.prompts import SYSTEM
@@ -54,7 +55,7 @@ def test_only_replies_are_learned(pool: Pool, tmp_path: Path) -> None:
     ids, labels = pupil._row(passage)
     decode = pupil.processor.tokenizer.decode
     learned = decode([label for label in labels if label != -100])
-    assert learned == decode(pupil._ids("".join(part.text for part in passage.parts if part.learned)))
+    assert learned == decode(ids_of("".join(part.text for part in passage.parts if part.learned), pupil.processor))
     pictures = [token for token in ids if token == pupil.model.config.image_token_id]
     assert len(pictures) == len(views) * pupil.processor.image_seq_length
 
