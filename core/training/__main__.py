@@ -46,13 +46,13 @@ def main() -> None:
         print(f"{folder} is finished already.")
         return
     journal = claim(config, folder)
-    if journal:
-        print(memory_needed(config), flush=True)
     try:
+        if journal:
+            print(memory_needed(config), flush=True)
         from core.training.worker import run
 
         done = run(config, folder, journal=journal)
-    except StopRequested:  # while torch was being loaded
+    except StopRequested:  # while the memory was estimated or torch loaded
         if journal:
             journal.close("stopped", "Stopped before it began.")
         return
