@@ -29,10 +29,9 @@ def open_benchmark(data: str | Path | None, workspace: Path) -> Benchmark:
     from core.synthesis.factory import write_demo
     from core.synthesis.factory.plans import LARGE as MORE
 
-    name, more = ("demo", None) if data is None else ("demo-large", MORE)
-    lots, per_lot = (more["lots"], more["per_lot"]) if more else (None, None)
+    sizes: dict[str, Any] = {} if data is None else MORE
     with bar("demo pictures") as show:
-        return write_demo(workspace / "benchmarks" / name, lots=lots, per_lot=per_lot, progress=show)
+        return write_demo(workspace / "benchmarks" / ("demo-large" if sizes else "demo"), progress=show, **sizes)
 
 
 def run_loop(

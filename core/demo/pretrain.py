@@ -76,6 +76,7 @@ class Pretraining:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(education.seed)
             self.heads = DenseHeads(vision.hidden_size).to(self.device)
+        self.words = word_ids(lambda text: ids_of(text, self.processor)).to(self.device)
         look_back(self.model.model.language_model)
         self.half = self.device.type == "cuda" or multiplies_half()
         for part in (self.model.model.vision_tower, self.model.model.language_model):
@@ -262,9 +263,8 @@ class Pretraining:
         from core.model.internvl import tile_tokens
 
         tokens = tile_tokens(self.model.model, features).float()
-        ids = word_ids(lambda text: ids_of(text, self.processor)).to(self.device)
         wanted = torch.as_tensor(np.stack([wording_targets(view.marks) for view in views]), device=self.device)
-        embeddings = self.model.model.language_model.embed_tokens.weight[ids].float()
+        embeddings = self.model.model.language_model.embed_tokens.weight[self.words].float()
         return wording_loss(tokens.reshape(len(views), -1, tokens.shape[-1]), embeddings, wanted)
 
     def _language_loss(
@@ -302,7 +302,7 @@ class Pretraining:
         if not places.any():
             return embedded
         grid = self.model.config.comparison_grid
-        length = self.model.model.contrastive.length(grid)
+        length = self.processor.comparison_length
         generator = torch.Generator().manual_seed(self.step)
         maps = torch.rand(int(places.sum()) // length, 1, *grid, generator=generator).to(self.device)
         with torch.no_grad():
