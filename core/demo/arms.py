@@ -25,7 +25,7 @@ class Arm:
 
 ARMS: dict[str, Arm] = {
     BASE: Arm("The base model as it is shipped, without any training."),
-    "sft": Arm("The first stage alone: supervised fine-tuning on letters.", {"grpo": {"enabled": False}}),
+    "sft": Arm("SFT alone; for the tiny base, with the grounding before it.", {"grpo": {"enabled": False}}),
     "grpo": Arm(
         "SFT, then plain GRPO: no resampling and no reweighting.", {"grpo": {"resampling": 0, "reweighting": False}}
     ),
@@ -40,7 +40,10 @@ ARMS: dict[str, Arm] = {
     "no_text_samples": Arm("EMIT without samples that are described in words.", {"prompt": {"text_samples": False}}),
     "no_knowledge": Arm("EMIT without the product's descriptions in the prompt.", {"prompt": {"knowledge": False}}),
     "with_knowledge": Arm("EMIT with the product's descriptions in the prompt.", {"prompt": {"knowledge": True}}),
-    "grpo_only": Arm("Difficulty-aware GRPO from the base, without SFT.", {"sft": {"enabled": False}}),
+    "grpo_only": Arm(
+        "Difficulty-aware GRPO from the base, without grounding and SFT.",
+        {"grounding": {"enabled": False}, "sft": {"enabled": False}},
+    ),
 }  # fmt: skip
 
 

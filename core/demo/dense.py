@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from core.demo.marks import GIST, NAMES
 from core.synthesis.factory import PRODUCTS
+from core.training.grounding import gist_loss, patch_loss
 
 # Every part of every product has a class of its own; 0 is the ground.
 _STARTS = dict(zip(PRODUCTS, accumulate((len(p.parts) for p in PRODUCTS.values()), initial=0), strict=False))
@@ -60,12 +61,7 @@ class DenseHeads(nn.Module):
         Args:
             marks: which drawn mark covers a patch, int64 [N, patches], 0 for none; few are covered, so both halves count.
         """
-        logits, target = self.mark(features).flatten(0, 1), marks.flatten()
-        losses, covered = nn.functional.cross_entropy(logits, target, reduction="none"), target > 0
-        if not covered.any():
-            return 2 * losses.mean(), losses.new_zeros(())
-        right = (logits[covered].argmax(-1) == target[covered]).float().mean()
-        return 2 * losses[~covered].mean() + losses[covered].mean(), right
+        return patch_loss(self.mark(features), marks)
 
     def gist_loss(self, features: Tensor, gists: Tensor) -> tuple[Tensor, Tensor]:
         """(loss, share of patches that say rightly whether the picture bears a mark at all).
@@ -76,11 +72,7 @@ class DenseHeads(nn.Module):
         Args:
             gists: see `gist_targets`, float [N, GIST]; the same is asked of all patches.
         """
-        logits = self.gist(features)
-        wanted = gists.unsqueeze(1).expand_as(logits)
-        losses = nn.functional.binary_cross_entropy_with_logits(logits, wanted, reduction="none").mean((0, 1))
-        right = ((logits[..., 0] > 0) == (wanted[..., 0] > 0.5)).float().mean()
-        return losses[0] + losses[1:].sum() / 2, right
+        return gist_loss(self.gist(features), gists)
 
 
 def part_targets(parts: np.ndarray, product: str, grid: int) -> np.ndarray:

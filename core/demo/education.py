@@ -5,6 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+# Of the checkpoint's card.
+NOTES = """Pretrained by `python -m core.demo pretrain` on procedural pictures of normal products alone: {pictures} pictures,
+{seeing} steps of dense targets (which part lies under a patch, its colours, its detail; which neutral mark is drawn on it: a
+line, a spot, an area; and for all patches alike, which marks the picture bears and where), {reading} steps of reading lessons on
+text alone, {telling} steps of telling in plain words which marks there are, {answering} steps of chats with options about
+products, parts, materials, colours, counts, places, marks and imagined defects, in {minutes:.0f} minutes on 2 CPU cores. No
+picture of a defect is in its training: of defects it has read, in texts and in tokens that were given their names. It is the
+starting point of the demo, not an inspector."""
+
 STAGES = ("seeing", "reading", "telling", "answering")
 RATES = {"seeing": 1.5e-3, "reading": 2e-3, "telling": 1.5e-3, "answering": 1.5e-3}
 

@@ -78,15 +78,19 @@ def sentence(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def turn(asked: Asked, rng: Rng, *, thinking: bool) -> tuple[str, str]:
-    """(what the user writes, what the assistant replies)."""
+def turn(asked: Asked, rng: Rng, *, thinking: bool, reason: str = "") -> tuple[str, str]:
+    """(what the user writes, what the assistant replies).
+
+    Args:
+        reason: what it thinks before the letter; by default the right option.
+    """
     options = rng.sample(asked.wrong, min(3, len(asked.wrong)))
     place = rng.randrange(len(options) + 1)
     options.insert(place, asked.right)
     lines = [asked.text, *(f"{letter}. {option}" for letter, option in zip(LETTERS, options, strict=False))]
     letter = LETTERS[place]
     if thinking:
-        return "\n".join([*lines, ANSWER_THINKING]), f"<think>{asked.right}</think><answer>{letter}</answer>"
+        return "\n".join([*lines, ANSWER_THINKING]), f"<think>{reason or asked.right}</think><answer>{letter}</answer>"
     return "\n".join([*lines, ANSWER_PLAINLY]), letter
 
 

@@ -2,8 +2,9 @@
 
 Four stages: *seeing* (dense targets teach the vision tower what lies where: parts, colours, detail, and neutral marks drawn
 on, and to let every patch know what any of them knows), *reading* (a curriculum on text alone teaches the language model to
-choose among lettered options), *telling* (what pictures show, said in plain words, joins the two), *answering* (chats with
-lettered options about products and marks). In the last two the tower stays as it is, and reading goes on beside them.
+choose among lettered options, and how defects look), *telling* (what pictures show, said in plain words, joins the two),
+*answering* (chats with lettered options about products, marks and imagined defects). In the last two the tower stays as it is,
+and reading goes on beside them.
 Everything of a step derives from the seed and what was learned before it, so that a run that was killed continues from its
 last checkpoint as if nothing had happened.
 
@@ -20,6 +21,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +32,8 @@ from torch import Tensor
 
 from core.demo.bars import bar
 from core.demo.dense import DenseHeads, part_targets
-from core.demo.education import Education
+from core.demo.education import NOTES, Education
+from core.demo.imagining import Imagined, imagine, imagined_lesson
 from core.demo.lessons import Passage
 from core.demo.lookaround import look_around
 from core.demo.lookback import look_back
@@ -40,22 +43,16 @@ from core.demo.reading import LEVELS, passage, vocabulary
 from core.demo.rows import Row, ids_of, padded, row
 from core.demo.seeing import seeing_lesson, telling_lesson
 from core.demo.views import View
-from core.demo.wording import word_ids, wording_loss, wording_targets
+from core.demo.wording import word_ids, wording_targets
 from core.errors import UserError
 from core.files import write_atomic
-
-NOTES = """Pretrained by `python -m core.demo pretrain` on procedural pictures of normal products alone: {pictures} pictures,
-{seeing} steps of dense targets (which part lies under a patch, its colours, its detail; which neutral mark is drawn on it: a
-line, a spot, an area; and for all patches alike, which marks the picture bears and where), {reading} steps of reading lessons on
-text alone, {telling} steps of telling in plain words which marks there are, {answering} steps of chats with options about
-products, parts, materials, colours, counts, places and marks, in {minutes:.0f} minutes on 2 CPU cores. No picture of a defect is
-in its training; of defects it has only read, in texts that no picture goes with. It is the starting point of the demo, not an
-inspector."""
+from core.training.grounding import wording_loss
 
 GRADES = 30  # steps over which the mastery of a level is judged
 LETTERS = "ABCD"
 MUON = 13.0  # its learning rate in those of AdamW
-SHOWN = 3  # of so many steps in the last stages one shows pictures
+SHOWN = 3  # of so many steps of telling one shows pictures
+ANSWERING = ("chat", "imagine", "read", "imagine", "read", "imagine")  # steps of the last stage, in turn
 TELLING = 0.3  # share of chats in plain words while answering
 START = 256  # pictures that the tower's start is fitted to
 MARKS = (0, 0, 0, 1, 1, 1, 2, 3, 4, 5)  # how many lie on a picture whose patches are labelled
@@ -231,57 +228,79 @@ class Pretraining:
 
     def _tell(self, pool: Pool) -> tuple[Tensor, dict[str, float]]:
         rng = self._rng()
-        return self._chat(rng, lambda: telling_lesson(pool, rng))
+        if self.step % SHOWN:
+            return self._read(pool)
+        return self._chat(rng, [telling_lesson(pool, rng) for _ in range(self.education.batch_chats)])
 
     def _answer(self, pool: Pool) -> tuple[Tensor, dict[str, float]]:
-        """Chats with options; some of them in plain words, or these are forgotten."""
+        """In turn: chats with options (some in plain words, or these are forgotten), imagined defects, reading."""
         rng = self._rng()
+        lesson = ANSWERING[self.step % len(ANSWERING)]
+        if lesson == "read":
+            return self._read(pool)
+        if lesson == "imagine":
+            count = self.education.batch_chats // 2  # they are longer
+            return self._imagined(rng, [imagined_lesson(pool, rng) for _ in range(count)])
+        turns = self.education.turns
+        return self._chat(
+            rng,
+            [
+                telling_lesson(pool, rng) if rng.random() < TELLING else seeing_lesson(pool, rng, turns=turns)
+                for _ in range(self.education.batch_chats)
+            ],
+        )
 
-        def write() -> tuple[Passage, list[View]]:
-            if rng.random() < TELLING:
-                return telling_lesson(pool, rng)
-            return seeing_lesson(pool, rng, turns=self.education.turns)
-
-        return self._chat(rng, write)
-
-    def _chat(
-        self, rng: random.Random, write: Callable[[], tuple[Passage, list[View]]]
-    ) -> tuple[Tensor, dict[str, float]]:
+    def _chat(self, rng: random.Random, chats: list[tuple[Passage, list[View]]]) -> tuple[Tensor, dict[str, float]]:
         """A batch of chats about pictures. The tower is not taught by them: what it sees is settled."""
-        if self.step % SHOWN:  # reading goes on, or it is forgotten; its steps are short
-            loss, figures = self._language_loss(*self._batch(lambda: passage(self.level, rng)), None)
-            return loss, {**figures, "level": self.level}
-        chats = [write() for _ in range(self.education.batch_chats)]
         views = [view for _, shown in chats for view in shown]
-        with torch.no_grad():
-            features = self.model.model.vision_tower(pixel_values=self._pixels(views, rng)).last_hidden_state
+        features = self._seen(views, rng)
         said, known = self._wording_loss(features, views)
-        loss, figures = self._language_loss(*self._padded([self._row(told) for told, _ in chats]), features)
+        tokens = self._tokens(features)
+        loss, figures = self._language_loss(*self._padded([self._row(told) for told, _ in chats]), tokens)
         return loss + self.education.wording * said, {**figures, "wording": round(known.item(), 4)}
 
-    def _wording_loss(self, features: Tensor, views: list[View]) -> tuple[Tensor, Tensor]:
+    def _imagined(self, rng: random.Random, lessons: list[Imagined]) -> tuple[Tensor, dict[str, float]]:
+        tokens = self._tokens(self._seen([view for lesson in lessons for view in lesson.shown], rng))
+        last = [end - 1 for end in accumulate(len(lesson.shown) for lesson in lessons)]
+        generator = torch.Generator(self.device).manual_seed(self.step)
+        tokens = imagine(tokens, last, [lesson.said for lesson in lessons], self._embedding, generator)
+        loss, figures = self._language_loss(*self._padded([self._row(lesson.passage) for lesson in lessons]), tokens)
+        return loss, {f"imagined_{name}": value for name, value in figures.items()}
+
+    def _embedding(self, word: str) -> Tensor:
+        """Of a word that is one token, [width]."""
+        (token,) = ids_of(word, self.processor)
+        return self.model.model.language_model.embed_tokens.weight[token]
+
+    def _seen(self, views: list[View], rng: random.Random) -> Tensor:
+        with torch.no_grad():
+            return self.model.model.vision_tower(pixel_values=self._pixels(views, rng)).last_hidden_state
+
+    def _tokens(self, features: Tensor) -> Tensor:
+        """What the language model gets of each picture: [N, T, width]."""
         from core.model.internvl import tile_tokens
 
         tokens = tile_tokens(self.model.model, features).float()
+        return tokens.reshape(len(features), -1, tokens.shape[-1])
+
+    def _wording_loss(self, features: Tensor, views: list[View]) -> tuple[Tensor, Tensor]:
         wanted = torch.as_tensor(np.stack([wording_targets(view.marks) for view in views]), device=self.device)
         embeddings = self.model.model.language_model.embed_tokens.weight[self.words].float()
-        return wording_loss(tokens.reshape(len(views), -1, tokens.shape[-1]), embeddings, wanted)
+        return wording_loss(self._tokens(features), embeddings, wanted)
 
     def _language_loss(
-        self, input_ids: Tensor, mask: Tensor, labels: Tensor, features: Tensor | None
+        self, input_ids: Tensor, mask: Tensor, labels: Tensor, tokens: Tensor | None
     ) -> tuple[Tensor, dict[str, float]]:
         """Letters weigh as much as all other words together.
 
         Args:
-            features: last hidden state of the vision tower for the pictures in `input_ids`, class token first.
+            tokens: of the pictures in `input_ids`, [N, T, width].
         """
-        from core.model.internvl import tile_tokens
-
         inner = self.model.model
         embedded = inner.language_model.embed_tokens(input_ids)
-        if features is not None:
+        if tokens is not None:
             places = (input_ids == self.model.config.image_token_id).unsqueeze(-1)
-            embedded = embedded.masked_scatter(places, tile_tokens(inner, features).to(embedded.dtype))
+            embedded = embedded.masked_scatter(places, tokens.to(embedded.dtype))
         embedded = self._compared(input_ids, embedded)
         hidden = inner.language_model(inputs_embeds=embedded, attention_mask=mask).last_hidden_state[:, :-1]
         target = labels[:, 1:]

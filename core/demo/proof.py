@@ -179,7 +179,7 @@ def _run(experiment: Experiment, arm: str, config: RunConfig, *, after: RunFolde
         if after is not None:
             for file in ("sft/trained.safetensors", "metrics.jsonl"):
                 write_atomic(run.path / file, (after.path / file).read_bytes())
-            done = ("sft",)
+            done = tuple(stage for stage in after.state().done if stage in ("grounding", "sft"))
         # Written last: without it, all of the above is done again.
         run.write_state(RunState(created=time.time(), message="Waiting to be started.", done=done))
     list_runs(run.path.parent)  # marks a run whose process is gone

@@ -1,6 +1,6 @@
 """Reading lessons: how the tiny base learns to choose among lettered options, on text alone.
 
-A curriculum of six levels, each a step towards a benchmark's prompt. A level ends when it is mastered: mixed together
+A curriculum of seven levels, each a step towards a benchmark's prompt. A level ends when it is mastered: mixed together
 from the start, none is learned (1.2 million tokens left every letter at chance), one after the other each takes minutes.
 
     echo       a line of random words is repeated: to copy is the first thing attention must learn
@@ -8,8 +8,8 @@ from the start, none is learned (1.2 million tokens left every letter at chance)
     lists      lettered lists of random words: find the letter of a word
     options    the same with what the factory says of products, in the chat's form, thinking aloud
     sentences  a text tells one thing, options follow, the answer is a bare letter
-    reports    a text tells of several parts and maybe of a defect; questions of all seven tasks follow; and what each
-               defect of a product looks like and leads to, as a book of defects would have it
+    book       what each defect of a product looks like and leads to (`core.demo.book`)
+    reports    a text tells of several parts and maybe of a defect; questions of all seven tasks follow
 
 Defects occur here as words in texts, as a general model has read of them. No picture of one is in the base's education.
 """
@@ -21,6 +21,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
+from core.demo.book import asked_of_texts, page
 from core.demo.lessons import (
     COLOURS,
     DESCRIBE,
@@ -37,7 +38,7 @@ from core.demo.lessons import (
 )
 from core.mmad.vocabulary import Task
 from core.synthesis.factory import DEFECTS, PRODUCTS
-from core.synthesis.factory.asking import QUESTIONS, alike
+from core.synthesis.factory.asking import QUESTIONS
 from core.synthesis.names import title
 from core.synthesis.questions import TEXTS
 from core.synthesis.regions import WORDINGS
@@ -181,8 +182,7 @@ def report(rng: Rng) -> Passage:
         others = rng.sample([name for name in DEFECTS if name != defect], 3)
         asked.append(Asked(TEXTS[Task.DEFECT_CLASSIFICATION], title(defect), [title(name) for name in others]))
         for task, texts in ((Task.DEFECT_DESCRIPTION, product.looks), (Task.DEFECT_ANALYSIS, product.effects)):
-            wrong = [text for name, text in texts.items() if name != defect and not alike(name, defect)]
-            asked.append(Asked(QUESTIONS[task], texts[defect], rng.sample(wrong, min(3, len(wrong)))))
+            asked.append(asked_of_texts(task, texts, defect, rng))
     else:
         told.append(rng.choice(("There is no defect.", "Nothing is wrong with it.")))
     rng.shuffle(told)
@@ -193,31 +193,14 @@ def report(rng: Rng) -> Passage:
     return chat.passage()
 
 
-def term(rng: Rng) -> Passage:
-    """A defect is named, and how it looks on this product or what it leads to is said or asked for."""
-    chat = Chat()
-    for _ in range(3):
-        product = PRODUCTS[rng.choice(list(PRODUCTS))]
-        task, texts = rng.choice(((Task.DEFECT_DESCRIPTION, product.looks), (Task.DEFECT_ANALYSIS, product.effects)))
-        defect = rng.choice(list(texts))
-        about = f"Query product, in words: A {product.words}. There is a {defect}.\n"
-        if rng.random() < 0.4:
-            chat.add(f"{about}{QUESTIONS[task]}", texts[defect])
-            continue
-        wrong = [text for name, text in texts.items() if name != defect and not alike(name, defect)]
-        asked = Asked(QUESTIONS[task], texts[defect], rng.sample(wrong, min(3, len(wrong))))
-        text, reply = turn(asked, rng, thinking=rng.random() < 0.2)
-        chat.add(about + text, reply)
-    return chat.passage()
-
-
-def book(rng: Rng) -> Passage:
-    return (term if rng.random() < 0.6 else report)(rng)
+def reports(rng: Rng) -> Passage:
+    """Mostly reports; the book stays open, or it is forgotten."""
+    return (page if rng.random() < 0.35 else report)(rng)
 
 
 LEVELS = (
     Level("echo", echo, 0.9), Level("mirror", mirror, 0.85), Level("lists", lists, 0.9), Level("options", options, 0.9),
-    Level("sentences", sentences, 0.9), Level("reports", book, 2.0),
+    Level("sentences", sentences, 0.9), Level("book", page, 0.85), Level("reports", reports, 2.0),
 )  # fmt: skip
 
 

@@ -153,7 +153,7 @@ def training_facts(rows: list[dict[str, Any]]) -> dict[str, Any]:
     before = 0.0  # seconds of the stages before
     generated = [(row.get("step", 0), row.get("generated_tokens") or 0) for row in rows if row.get("stage") == "grpo"]
     curve = []
-    for stage in ("sft", "grpo"):
+    for stage in ("grounding", "sft", "grpo"):
         mine = [row for row in rows if row.get("stage") == stage and "time" in row]
         if not mine:
             continue

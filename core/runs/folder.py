@@ -36,7 +36,7 @@ class RunState:
         status: one of `STATUSES`.
         pid, process_started, host: the worker's process, None before one was started. PID and start time together name it.
         created, started, updated, ended: when the folder was made, the worker began, last wrote, and ended.
-        stage: "sft", "grpo", "evaluation" or "" before the first.
+        stage: "grounding", "sft", "grpo", "evaluation" or "" before the first.
         step, steps: within the stage.
         eta: seconds left in the stage, None while unknown.
         message: one sentence for a person: what it does, or why it ended.

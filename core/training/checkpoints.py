@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from core.errors import UserError
 from core.files import write_atomic
+from core.model.adapters import inner_model
 
 WEIGHTS = "trained.safetensors"
 BEST = "best.safetensors"
@@ -35,9 +36,16 @@ def trained_state(model: nn.Module) -> dict[str, Tensor]:
     return state
 
 
-def save_trained(model: nn.Module, path: Path, facts: dict[str, Any] | None = None) -> None:
-    """Write the state, in one step, with `facts` about it."""
-    state = {name: value.cpu().contiguous() for name, value in trained_state(model).items()}
+def save_trained(model: nn.Module, path: Path, facts: dict[str, Any] | None = None, *, statistics: bool = True) -> None:
+    """Write the state, in one step, with `facts` about it.
+
+    Args:
+        statistics: of batch norms, too; not for a stage that leaves them alone.
+    """
+    learning = {name for name, p in model.named_parameters() if p.requires_grad}
+    state = {
+        name: value.cpu().contiguous() for name, value in trained_state(model).items() if statistics or name in learning
+    }
     metadata = {name: str(value) for name, value in (facts or {}).items()}
     write_atomic(path, lambda temporary: save_file(state, temporary, metadata=metadata))
 
@@ -78,6 +86,26 @@ def load_trained(model: nn.Module, path: Path, *, partly: bool = False) -> None:
     with torch.no_grad():
         for name, value in saved.items():
             own[name].copy_(value)
+
+
+def save_final(model: Any, processor: Any, target: Path, dtype: str) -> None:
+    """What `load_model` takes, in `target`, which appears in one step.
+
+    Args:
+        dtype: of the weights as they are written; "auto" leaves them as they are.
+    """
+    staging = target.with_name(f".{target.name}")
+    shutil.rmtree(staging, ignore_errors=True)
+    # TRL keeps a copy of the adapters as its reference: it is of no use afterwards.
+    only = {"selected_adapters": ["default"]} if inner_model(model) is not model else {}
+    model.save_pretrained(staging, **only)
+    # An adapter does not hold the settings of the comparison.
+    model.config.save_pretrained(staging)
+    processor.save_pretrained(staging)
+    if dtype != "auto":
+        cast_weights(staging, getattr(torch, dtype))
+    shutil.rmtree(target, ignore_errors=True)
+    staging.rename(target)
 
 
 def cast_weights(folder: Path, dtype: torch.dtype) -> None:

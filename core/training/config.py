@@ -47,6 +47,28 @@ class Prompting:
 
 
 @dataclass(frozen=True)
+class Grounding:
+    """Before the first stage, for small models: the tower is told what the training pictures show (core.training.grounding;
+    not in the paper). ViT learns through the adapters of `lora`, and so do the parts in full.
+
+    Attributes:
+        train: which parts learn in full.
+        batch_size: pictures per optimizer step on each device.
+        wording: weight of the words in a picture's tokens, beside patches and gist.
+    """
+
+    enabled: bool = False
+    train: tuple[str, ...] = ("mlp",)
+    max_steps: int = 300
+    batch_size: int = 32
+    learning_rate: float = 2e-3
+    weight_decay: float = 1e-2
+    warmup: float = 0.05
+    wording: float = 5.0
+    gradient_checkpointing: bool = False
+
+
+@dataclass(frozen=True)
 class SFT:
     """The first stage (EMIT, section 4).
 
@@ -195,6 +217,7 @@ class RunConfig:
     threads: int = 0
     processes: int = 1
     prompt: Prompting = field(default_factory=Prompting)
+    grounding: Grounding = field(default_factory=Grounding)
     sft: SFT = field(default_factory=SFT)
     grpo: GRPO = field(default_factory=GRPO)
     lora: Lora | None = field(default_factory=Lora)
@@ -316,9 +339,26 @@ def _value(hint: Any, current: Any, value: Any, where: str) -> Any:
 
 
 def _check(config: RunConfig) -> None:
-    sft, grpo, lora, evaluate, save = config.sft, config.grpo, config.lora, config.evaluate, config.save
+    ground, sft, grpo, lora, evaluate, save = (
+        config.grounding,
+        config.sft,
+        config.grpo,
+        config.lora,
+        config.evaluate,
+        config.save,
+    )
     rules = [
         (sft.enabled or grpo.enabled, "sft and grpo are both switched off: switch one on."),
+        (ground.batch_size >= 1 and ground.max_steps >= 1, "grounding.batch_size and grounding.max_steps must be at least 1."),
+        (ground.learning_rate > 0 and 0 <= ground.warmup < 1, "grounding.learning_rate must be above 0, its warmup a share."),
+        (ground.wording >= 0, "grounding.wording must not be negative."),
+        (set(ground.train) <= set(PARTS) - {"projector", "soft_prompt"}, "grounding.train takes mlp, vision, llm."),
+        (not ground.enabled or (lora is not None and "vision" in lora.on),
+         "grounding needs lora.on with vision: the tower learns through adapters."),
+        (not ground.enabled or not sft.enabled or sft.adapters,
+         "grounding needs sft.adapters: the second stage goes on with what the first has learned."),
+        (not ground.enabled or all(set(ground.train) <= set(later.train) for later in (sft, grpo) if later.enabled),
+         "what grounding.train names must learn on: name it in sft.train and grpo.train, too."),
         (grpo.group_size >= 2, "grpo.group_size must be at least 2: advantages compare the answers of a group."),
         (grpo.groups >= 1 and grpo.micro_batch >= 1, "grpo.groups and grpo.micro_batch must be at least 1."),
         (grpo.micro_batch % grpo.group_size == 0 or grpo.group_size % grpo.micro_batch == 0,

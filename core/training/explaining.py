@@ -42,7 +42,13 @@ def explain_failure(error: BaseException, config: RunConfig, stage: str) -> str:
 def advice(config: RunConfig, stage: str) -> str:
     """The two settings most likely to help."""
     sft, grpo = config.sft, config.grpo
-    if stage == "sft":
+    if stage == "grounding":
+        options = [
+            (config.grounding.batch_size > 1, f"lower grounding.batch_size (now {config.grounding.batch_size})"),
+            (True, "set grounding.enabled: false"),
+            (True, "choose a smaller base"),
+        ]
+    elif stage == "sft":
         options = [
             (sft.micro_batch > 1, f"lower sft.micro_batch (now {sft.micro_batch})"),
             (not sft.gradient_checkpointing, "set sft.gradient_checkpointing: true"),

@@ -151,6 +151,15 @@ def estimate(config: RunConfig, *, prompt_tokens: int = PROMPT_TOKENS, tiles: in
     total = sum(sizes.values())
     weights = int(0.55 * sizes["llm"] + width * (total - sizes["llm"])) if config.quantize else width * total
     stages = {}
+    if config.grounding.enabled and config.lora:
+        ground = config.grounding
+        learning = sum(sizes[part] for part in ground.train) + shape.lora(config.lora.rank, config.lora.on)
+        stages["grounding"] = {
+            "weights": weights + 4 * learning,
+            "gradients": 4 * learning,
+            "optimizer": 8 * learning,
+            "activations": _activations(shape, 0, ground.batch_size, width, ground.gradient_checkpointing, True),
+        }
     if config.sft.enabled:
         learning = sum(sizes[part] for part in config.sft.train)
         rows = min(config.sft.micro_batch, config.sft.batch_size // config.processes)

@@ -1,5 +1,7 @@
-"""A run from start to end: SFT, difficulty-aware GRPO, evaluation. Each stage is taken up where it was left.
+"""A run from start to end: grounding (for small models), SFT, difficulty-aware GRPO, evaluation. Each stage is taken up where
+it was left.
 
+grounding/checkpoint-*, /trained.safetensors   what the tower has learned before the first stage
 sft/checkpoint-*, sft/best.safetensors      the first stage's last state, and its best by validation
 sft/trained.safetensors                     what it hands on: one of the two (evaluate.keep)
 grpo/checkpoint-*, grpo/best.safetensors    the second stage; grpo/completions/ holds sample answers
@@ -9,9 +11,7 @@ final/                                      what `load_model` takes
 from __future__ import annotations
 
 import logging
-import math
 import os
-import shutil
 import traceback
 from dataclasses import replace
 from pathlib import Path
@@ -29,10 +29,11 @@ from core.model import load_model
 from core.model.adapters import inner_model
 from core.runs import Journal, RunFolder
 from core.training.answering_stage import answer_both, validation_accuracy
-from core.training.checkpoints import BEST, best_of, cast_weights, load_trained, newest_usable, save_trained, step_of
+from core.training.checkpoints import BEST, best_of, load_trained, newest_usable, save_final, save_trained, step_of
 from core.training.claiming import claim
 from core.training.config import RunConfig
 from core.training.explaining import environment, explain_failure
+from core.training.grounding_stage import GroundingStage
 from core.training.grpo_stage import GRPOStage, Recorder, rows_of
 from core.training.parts import add_lora, checkpoint_vision, size_of, switch_comparison, train_in_full
 from core.training.pictures import keep_pictures
@@ -45,6 +46,7 @@ from core.training.questions import (
     lay_out,
     protocol_of,
 )
+from core.training.settings import trainer_settings
 from core.training.sft_stage import SFTStage
 from core.training.stopping import StopRequested, stopper
 from core.training.watching import Watcher, train
@@ -123,6 +125,8 @@ class Work:
         self._refuse_trained_base()
         train_bench = self.snapshot.benchmark.split("train")
         self.validation = first_questions(self.snapshot.benchmark.split("val"), config.evaluate.questions, config.seed)
+        if config.grounding.enabled and "grounding" not in self.done:
+            self.grounding(train_bench)
         if config.sft.enabled and "sft" not in self.done:
             self.sft(train_bench)
         if config.grpo.enabled and "grpo" not in self.done:
@@ -198,21 +202,12 @@ class Work:
         check_pictures(course)
         return course
 
-    def arguments(self, section: Any, stage: str, course: Course, per_device: int, accumulation: int) -> dict[str, Any]:
-        config = self.config
-        cuda = config.device != "cpu" and torch.cuda.is_available()
-        return {
-            "output_dir": str(self.run.path / stage), "per_device_train_batch_size": per_device,
-            "gradient_accumulation_steps": accumulation, "max_steps": course.steps, "num_train_epochs": 1,
-            "learning_rate": section.learning_rate, "weight_decay": section.weight_decay,
-            "warmup_steps": math.ceil(section.warmup * course.steps), "logging_steps": 1, "save_strategy": "steps",
-            "save_steps": config.save.every, "report_to": [], "disable_tqdm": True, "seed": config.seed,
-            "use_cpu": not cuda, "bf16": cuda and config.dtype != "float32", "remove_unused_columns": False,
-            "gradient_checkpointing": section.gradient_checkpointing, "logging_nan_inf_filter": False,
-            "dataloader_pin_memory": cuda, "save_only_model": False,
-        }  # fmt: skip
+    def arguments(self, section: Any, stage: str, steps: int, rows: int, accumulation: int) -> dict[str, Any]:
+        place = self.run.path / stage
+        return trainer_settings(self.config, section, place, steps=steps, rows=rows, accumulation=accumulation)
 
     def watcher(self, stage: str, trainer: Any, processor: Any, **kwargs: Any) -> Watcher:
+        """Without a processor nothing is asked between steps."""
         config = self.config
         protocol = judging_of(config, seed=config.seed)
 
@@ -224,7 +219,7 @@ class Work:
 
         watcher = Watcher(
             stage, self.journal, stopper, config.evaluate,
-            validate=validate if len(self.validation) and config.evaluate.every else None,
+            validate=validate if processor and len(self.validation) and config.evaluate.every else None,
             judged=trainer.save_best if config.evaluate.keep == "best" else None, **kwargs,
         )  # fmt: skip
         watcher.remembered(self.run.metric_rows())
@@ -240,13 +235,12 @@ class Work:
                 print(f"Going on from {found.name} of {stage}.", flush=True)
         return str(found) if found else None
 
-    def say(self, model: Any, course: Course, what: str) -> None:
+    def say(self, model: Any, what: str, steps: int) -> None:
         learning, all_of_it = size_of(model)
-        text = (f"{what}: {len(course.asked)} questions, {course.steps} steps; {learning:,} of {all_of_it:,} parameters "
-                "learn.")  # fmt: skip
+        text = f"{what}, {steps} steps; {learning:,} of {all_of_it:,} parameters learn."
         if self.journal:
             print(text, flush=True)
-            self.journal.progress(0, course.steps, text)
+            self.journal.progress(0, steps, text)
 
     def learning(self, model: Any, parts: tuple[str, ...], *, adapters: bool) -> Any:
         """The model with what learns in a stage: parts in full, and the config's adapters if they do."""
@@ -260,6 +254,30 @@ class Work:
 
     # Stages ------------------------------------------------------------------------------------------------------------
 
+    def grounding(self, bench: Benchmark) -> None:
+        section, self.stage = self.config.grounding, "grounding"
+        if self.journal:
+            self.journal.stage("grounding", 0, message="Loading the model.")
+        set_seed(self.config.seed)
+        model, processor = self.load_base()
+        model = self.learning(model, section.train, adapters=True)
+        args = TrainingArguments(**self.arguments(section, "grounding", section.max_steps, section.batch_size, 1))
+        trainer = GroundingStage.on(bench, model, processor, args, wording=section.wording)
+        self.say(model, f"Grounding: {trainer.about}", section.max_steps)
+        train(trainer, self.watcher("grounding", trainer, None), self.resume_point("grounding"))
+        if self.journal:
+            save_trained(model, self.run.path / "grounding" / "trained.safetensors", statistics=False)
+            self.journal.stage_done("grounding")
+        self._barrier(trainer)
+
+    def take_up(self, model: Any, *stages: str) -> None:
+        """Load what the latest of the stages has learned, if any was carried out."""
+        for stage in stages:
+            learned = self.run.path / stage / "trained.safetensors"
+            if learned.is_file():
+                load_trained(model, learned, partly=True)
+                return
+
     def sft(self, bench: Benchmark) -> None:
         section, self.stage = self.config.sft, "sft"
         if self.journal:
@@ -267,6 +285,7 @@ class Work:
         set_seed(self.config.seed)
         model, processor = self.load_base()
         model = self.learning(model, section.train, adapters=section.adapters)
+        self.take_up(model, "grounding")
         inner = inner_model(model)
         inner.collect_statistics(True)
         micro = min(section.micro_batch, section.batch_size // self.world)
@@ -274,8 +293,8 @@ class Work:
             bench, section, section.batch_size, thinking=False, tasks=section.tasks, together=section.together
         )
         accumulation = section.batch_size // (micro * self.world)
-        args = TrainingArguments(**self.arguments(section, "sft", course, micro, accumulation))
-        self.say(model, course, "SFT")
+        args = TrainingArguments(**self.arguments(section, "sft", course.steps, micro, accumulation))
+        self.say(model, f"SFT: {len(course.asked)} questions", course.steps)
         trainer = SFTStage(model, processor, course, args, style=section.replies)
         train(trainer, self.watcher("sft", trainer, processor), self.resume_point("sft"))
         inner.collect_statistics(False)
@@ -283,7 +302,7 @@ class Work:
             self.choose("sft", model)
             save_trained(model, self.run.path / "sft" / "trained.safetensors")
             if not self.config.grpo.enabled:
-                self.save_final(model, processor)
+                save_final(model, processor, self.run.final, self.config.save.dtype)
             self.journal.stage_done("sft")
         self._barrier(trainer)
 
@@ -293,25 +312,24 @@ class Work:
             self.journal.stage("grpo", 0, message="Loading the model.")
         set_seed(self.config.seed)
         model, processor = self.load_base()
-        learned = self.run.path / "sft" / "trained.safetensors"
-        adapted = self.config.sft.enabled and self.config.sft.adapters
-        if learned.is_file() and not adapted:
-            load_trained(model, learned, partly=True)
+        adapted = self.config.grounding.enabled or (self.config.sft.enabled and self.config.sft.adapters)
+        if not adapted:
+            self.take_up(model, "sft")
         model = self.learning(model, section.train, adapters=self.config.lora is not None)
-        if learned.is_file() and adapted:
-            load_trained(model, learned, partly=True)
+        if adapted:
+            self.take_up(model, "sft", "grounding")
         if section.checkpoint_vision:
             checkpoint_vision(model)
         course = self.course(bench, section, section.groups, thinking=self.config.prompt.thinking, tasks="all")
         rows = section.micro_batch
         accumulation = section.groups * section.group_size // (rows * self.world)
         args = GRPOConfig(
-            **self.arguments(section, "grpo", course, rows, accumulation),
+            **self.arguments(section, "grpo", course.steps, rows, accumulation),
             num_generations=section.group_size, max_completion_length=section.max_new_tokens,
             temperature=section.temperature, beta=section.beta, loss_type="grpo", scale_rewards="group",
             reward_weights=list(section.rewards), shuffle_dataset=False,
         )  # fmt: skip
-        self.say(model, course, "GRPO")
+        self.say(model, f"GRPO: {len(course.asked)} questions", course.steps)
         recorder = Recorder(self.run.path)
         cutting, pictures = keep_pictures(processor)
         trainer = GRPOStage(
@@ -324,7 +342,7 @@ class Work:
         if self.journal:
             tuned = trainer.accelerator.unwrap_model(trainer.model)
             self.choose("grpo", tuned)
-            self.save_final(tuned, processor)
+            save_final(tuned, processor, self.run.final, self.config.save.dtype)
             self.journal.stage_done("grpo")
         self._barrier(trainer)
 
@@ -336,21 +354,6 @@ class Work:
         load_trained(model, self.run.path / stage / BEST)
         self.kept = f" The best state of {stage} was kept, that of step {best[0]} ({best[1]:.1%} of the validation)."
         print(self.kept.strip(), flush=True)
-
-    def save_final(self, model: Any, processor: Any) -> None:
-        """`final/` appears in one step."""
-        staging = self.run.path / ".final"
-        shutil.rmtree(staging, ignore_errors=True)
-        # TRL keeps a copy of the adapters as its reference: it is of no use afterwards.
-        only = {"selected_adapters": ["default"]} if inner_model(model) is not model else {}
-        model.save_pretrained(staging, **only)
-        # An adapter does not hold the settings of the comparison.
-        model.config.save_pretrained(staging)
-        processor.save_pretrained(staging)
-        if self.config.save.dtype != "auto":
-            cast_weights(staging, getattr(torch, self.config.save.dtype))
-        shutil.rmtree(self.run.final, ignore_errors=True)
-        staging.rename(self.run.final)
 
     def evaluation(self) -> None:
         config, self.stage = self.config, "evaluation"

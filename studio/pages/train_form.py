@@ -53,7 +53,7 @@ def build_form(services: Services) -> Form:
                 label=tr("train.switches"), info=tr("train.switches.info"), elem_id="switches",
             )  # fmt: skip
             with gr.Accordion(tr("train.settings"), open=False):
-                for section in ("basics", "sft", "grpo", "evaluate"):
+                for section in ("basics", "grounding", "sft", "grpo", "evaluate"):
                     markup.view(f'<div class="section">{both(f"train.section.{section}")}</div>')
                     with gr.Row(elem_classes=["fields"]):
                         for field in FIELDS:

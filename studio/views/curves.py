@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 POINTS = 300  # a curve is about 400 px wide
-STAGES = ("pretrain", "sft", "grpo", "evaluation")
+STAGES = ("pretrain", "grounding", "sft", "grpo", "evaluation")
 # Okabe and Ito's palette: told apart by colour-blind people, and on white as on dark grounds.
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#8C8C00", "#7F7F7F")
 

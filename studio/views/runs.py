@@ -159,7 +159,8 @@ def progress(state: RunState, lang: str) -> str:
     if not state.stage or not state.steps:
         return ""
     share = min(1.0, state.step / state.steps)
-    stage = say(lang, f"train.stage.{state.stage}") if state.stage in ("sft", "grpo", "evaluation") else state.stage
+    known = state.stage in ("grounding", "sft", "grpo", "evaluation")
+    stage = say(lang, f"train.stage.{state.stage}") if known else state.stage
     words = f"{escape(stage)} {state.step} / {state.steps}"
     left = ""
     if state.status == "running" and state.eta is not None:

@@ -1,0 +1,350 @@
+"""What a training picture shows, as targets for the vision tower: which defect covers a patch, what the picture bears, where.
+
+A large tower has seen the world and needs none of this; the paper trains its own through the answers alone. A small one
+learns from a letter a picture next to nothing, and from a label a patch within minutes. So before the first stage it can be
+told three things about the training part's pictures, all of which their labels and masks say anyway:
+
+    patches   the defect that covers each patch (read off by a linear layer that is thrown away afterwards)
+    gist      whether the picture bears a defect, in which cell of the 3 x 3 grid and of which kind, asked of every patch alike
+              (another such layer): a small language model reads what all tokens of a picture say
+    wording   each token, as the language model gets it, shall hold the embeddings of the words for it ("scratch", "top", "left"),
+              so that what the tower knows is said in a language the language model knows
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import (
+    adaptive_avg_pool2d,
+    affine_grid,
+    binary_cross_entropy_with_logits,
+    cross_entropy,
+    grid_sample,
+)
+
+from core.errors import UserError
+from core.mmad import Benchmark, Sample
+from core.pictures import open_mask
+from core.synthesis.regions import REGIONS
+
+NOTHING = "no"  # the word for a picture that bears none
+LOUD = 3.0  # times a word's embedding that stand for "said"
+SURE = 4.0  # logit of a word that is said so, and of one that is not at all with the other sign
+FINE = 4  # fields along a patch's side in which a mask is kept
+COVERED = 0.05  # of a patch, from which on it shows the defect
+
+
+# Targets ---------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One picture.
+
+    Attributes:
+        path: of the picture.
+        kind: the defect's place in `Kinds.names`, None for a normal piece.
+        cover: share of each field that the defect covers, float32 [FINE * grid, FINE * grid]; None where there is no mask.
+    """
+
+    path: Path
+    kind: int | None
+    cover: Tensor | None
+
+    @property
+    def cell(self) -> int | None:
+        """The cell of the 3 x 3 grid that holds most of the defect; None where there is no mask."""
+        if self.kind is None or self.cover is None:
+            return None
+        areas = [area.sum().item() for row in self.cover.tensor_split(3, 0) for area in row.tensor_split(3, 1)]
+        return areas.index(max(areas)) if max(areas) > 0 else None
+
+
+@dataclass(frozen=True)
+class Pose:
+    """How a picture lies, as augmentation: turned, mirrored, nearer or farther, shifted.
+
+    Attributes:
+        quarters: of a turn, counter-clockwise; then `mirrored`.
+        zoom: 2 shows half of each side; shift: (right, down) in half sides.
+    """
+
+    quarters: int = 0
+    mirrored: bool = False
+    zoom: float = 1.0
+    shift: tuple[float, float] = (0.0, 0.0)
+
+    @classmethod
+    def drawn(cls, rng: random.Random) -> Pose:
+        zoom, shift = rng.uniform(0.85, 1.2), (rng.uniform(-0.15, 0.15), rng.uniform(-0.15, 0.15))
+        return cls(rng.randrange(4), rng.random() < 0.5, zoom, shift)
+
+    @property
+    def upright(self) -> Pose:
+        """Without zoom and shift: nothing leaves the picture."""
+        return replace(self, zoom=1.0, shift=(0.0, 0.0))
+
+    def of(self, values: Tensor, *, beyond: str) -> Tensor:
+        """Values [C, h, w] in this pose; what lies beyond the border is "zeros" or a "reflection"."""
+        values = torch.rot90(values, self.quarters, dims=(-2, -1))
+        values = values.flip(-1) if self.mirrored else values
+        if self == self.upright:
+            return values
+        matrix = torch.tensor([[1 / self.zoom, 0, self.shift[0]], [0, 1 / self.zoom, self.shift[1]]])
+        grid = affine_grid(matrix[None], [1, *values.shape], align_corners=False)
+        return grid_sample(values[None], grid, mode="bilinear", padding_mode=beyond, align_corners=False)[0]
+
+    def shows(self, shown: Shown) -> Shown:
+        """The picture's facts in this pose."""
+        return shown if shown.cover is None else replace(shown, cover=self.of(shown.cover[None], beyond="zeros")[0])
+
+
+def posed(shown: Shown, rng: random.Random) -> tuple[Pose, Shown]:
+    """A random pose that keeps at least half of the defect in the picture, and the facts in it."""
+    pose = Pose.drawn(rng)
+    for _ in range(4):
+        if shown.cover is None:
+            break  # nobody knows where the defect lies
+        found = pose.shows(shown)
+        assert found.cover is not None
+        if found.cover.sum() >= 0.5 * pose.zoom**2 * shown.cover.sum():
+            return pose, found
+        pose = Pose.drawn(rng)
+    return pose.upright, pose.upright.shows(shown)
+
+
+@dataclass(frozen=True)
+class Kinds:
+    """The defects of a training part, and the words that are said of them."""
+
+    names: tuple[str, ...]
+
+    @classmethod
+    def of(cls, samples: Iterable[Sample]) -> Kinds:
+        return cls(tuple(sorted({spoken(sample.defect) for sample in samples if sample.defect})))
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        return tuple(sorted({word for text in (*self.names, *REGIONS, NOTHING) for word in text.split()}))
+
+    def gist(self, shown: Shown) -> np.ndarray:
+        """float32 [10 + kinds]: whether there is a defect, its cell, its kind."""
+        target = np.zeros(10 + len(self.names), np.float32)
+        if shown.kind is not None:
+            target[[0, 10 + shown.kind]] = 1
+        cell = shown.cell
+        if cell is not None:
+            target[1 + cell] = 1
+        return target
+
+    def wording(self, shown: Shown) -> np.ndarray:
+        """float32 [words]: 1 for those that tell of the defect and its place."""
+        said = NOTHING if shown.kind is None else self.names[shown.kind]
+        cell = shown.cell
+        if cell is not None:
+            said = f"{said} {REGIONS[cell]}"
+        return np.array([word in said.split() for word in self.words], np.float32)
+
+
+def spoken(defect: str) -> str:
+    return " ".join(defect.replace("_", " ").lower().split())
+
+
+def shown_in(bench: Benchmark, grid: int) -> tuple[Kinds, list[Shown]]:
+    """The pictures of a training part.
+
+    Args:
+        grid: patches along a side.
+
+    Raises:
+        UserError: none bears a defect, or a mask cannot be read.
+    """
+    samples = [sample for sample in bench if sample.text is None]
+    kinds = Kinds.of(samples)
+    if not kinds.names:
+        raise UserError(
+            "No training picture bears a defect, so there is nothing to ground: switch grounding off, or take a snapshot with "
+            "defective pictures in the split 'train'."
+        )
+    found = []
+    for sample in samples:
+        kind = kinds.names.index(spoken(sample.defect)) if sample.defect else None
+        path = bench.mask_path(sample) if sample.defect and sample.mask else None
+        cover = torch.zeros(FINE * grid, FINE * grid) if kind is None else None
+        if path is not None:
+            cover = coverage(open_mask(path), FINE * grid)
+        found.append(Shown(bench.path(sample.image), kind, cover))
+    return kinds, found
+
+
+def coverage(mask: np.ndarray, fields: int) -> Tensor:
+    """Share of each field that a mask (bool [H, W]) covers, float32 [fields, fields]."""
+    return adaptive_avg_pool2d(torch.as_tensor(mask, dtype=torch.float32)[None], fields)[0]
+
+
+def patch_target(shown: Shown, grid: int) -> np.ndarray:
+    """int64 [grid * grid]: 0 where there is no defect, else 1 + its kind; -1 everywhere without a mask.
+
+    A defect thinner than a twentieth of every patch it crosses still shows in those it covers most.
+    """
+    if shown.cover is None:
+        return np.full(grid * grid, -1, np.int64)
+    cover = adaptive_avg_pool2d(shown.cover[None], grid)[0]
+    least = min(COVERED, cover.max().item() / 2)
+    kind = 0 if shown.kind is None else 1 + shown.kind
+    return torch.where(cover > least, kind, 0).flatten().numpy().astype(np.int64)
+
+
+# Losses ----------------------------------------------------------------------------------------------------------------
+
+
+def patch_loss(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """(loss, share of covered patches whose kind is read off rightly).
+
+    Args:
+        logits: [N, patches, 1 + kinds].
+        target: int64 [N, patches], 0 for none and -1 for unknown; few are covered, so both halves count.
+    """
+    logits, target = logits.flatten(0, 1), target.flatten()
+    losses = cross_entropy(logits, target.clamp(min=0), reduction="none")
+    free, covered = target == 0, target > 0
+    loss = losses.new_zeros(())
+    right = losses.new_zeros(())
+    if free.any():
+        loss = loss + 2 * losses[free].mean()
+    if covered.any():
+        loss = loss + losses[covered].mean()
+        right = (logits[covered].argmax(-1) == target[covered]).float().mean()
+    return loss, right
+
+
+def gist_loss(logits: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
+    """(loss, share of patches that say rightly whether the picture bears anything at all).
+
+    Args:
+        logits: [N, patches, 1 + rest].
+        wanted: [N, 1 + rest]; the same is asked of all patches.
+    """
+    wanted = wanted.unsqueeze(1).expand_as(logits)
+    losses = binary_cross_entropy_with_logits(logits, wanted, reduction="none").mean((0, 1))
+    right = ((logits[..., 0] > 0) == (wanted[..., 0] > 0.5)).float().mean()
+    return losses[0] + losses[1:].sum() / 2, right
+
+
+def wording_loss(tokens: Tensor, embeddings: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
+    """(loss, share of tokens and words that are rightly said or not said).
+
+    Args:
+        tokens: of the pictures, as the language model gets them, [N, T, width].
+        embeddings: of the words, [words, width]; no gradient goes to them.
+        wanted: [N, words]; the same of all tokens.
+    """
+    embeddings = embeddings.detach()
+    amount = tokens @ embeddings.T / embeddings.square().sum(1)
+    logits = 2 * SURE / LOUD * amount - SURE
+    wanted = wanted.unsqueeze(1).expand_as(logits)
+    right = ((logits > 0) == (wanted > 0.5)).float().mean()
+    return binary_cross_entropy_with_logits(logits, wanted), right
+
+
+def word_embeddings(model: Any, tokenizer: Any, words: Sequence[str]) -> Tensor:
+    """The language model's embedding of each word, [words, width]: the mean of its tokens'."""
+    weight = model.get_input_embeddings().weight
+    ids = [tokenizer(word, add_special_tokens=False)["input_ids"] for word in words]
+    return torch.stack([weight[torch.tensor(i, device=weight.device)].mean(0) for i in ids]).detach().float()
+
+
+class Grounding(nn.Module):
+    """A model beside the two readouts that are thrown away, as one module: `forward` gives the loss.
+
+    Args:
+        model: EMIT, with or without adapters.
+        words: see `Kinds.words`.
+        wording: weight of that part of the loss.
+    """
+
+    def __init__(self, model: Any, tokenizer: Any, kinds: Kinds, *, wording: float, seed: int = 0) -> None:
+        from core.model.adapters import inner_model
+
+        super().__init__()
+        self.said: Tensor
+        self.model, self.wording = model, wording
+        inner = inner_model(model)
+        width = inner.config.vision_config.hidden_size
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.patch, self.gist = nn.Linear(width, 1 + len(kinds.names)), nn.Linear(width, 10 + len(kinds.names))
+        self.register_buffer("said", word_embeddings(inner, tokenizer, kinds.words), persistent=False)
+        self.to(next(inner.parameters()).device)
+        self.figures: dict[str, float] = {}
+
+    def forward(self, pixel_values: Tensor, patches: Tensor, gist: Tensor, wording: Tensor) -> dict[str, Tensor]:
+        """`{"loss"}`; what share was right is left in `figures`.
+
+        Args:
+            pixel_values: thumbnails [N, 3, h, w]; the others as the functions above take them.
+        """
+        from core.model.adapters import inner_model
+        from core.model.internvl import tile_tokens
+
+        inner = inner_model(self.model).model
+        tower = inner.vision_tower
+        states = tower(pixel_values=pixel_values.to(next(tower.parameters()).dtype)).last_hidden_state
+        tokens = tile_tokens(inner, states).float()
+        features = states[:, 1:].float()
+        first, covered = patch_loss(self.patch(features), patches)
+        second, known = gist_loss(self.gist(features), gist)
+        third, said = wording_loss(tokens.reshape(len(states), -1, tokens.shape[-1]), self.said, wording)
+        self.figures = {"patches": covered.item(), "gist": known.item(), "wording": said.item()}
+        return {"loss": first + second + self.wording * third}
+
+
+class Pictures:
+    """Collates numbers of pictures into a batch of thumbnails and targets; each is turned, mirrored and lit at random.
+
+    What a number looks like in a pass derives from seed, pass and number alone.
+    """
+
+    def __init__(
+        self, kinds: Kinds, shown: Sequence[Shown], processor: Any, grid: int, *, seed: int, limit: int = 2**29
+    ) -> None:
+        self.kinds, self.shown, self.processor, self.grid, self.seed = kinds, shown, processor, grid, seed
+        self.limit = limit  # bytes of thumbnails that are kept
+        self._kept: dict[int, Tensor] = {}
+
+    def __call__(self, turns: Sequence[tuple[int, int]]) -> dict[str, Tensor]:
+        """Args:
+        turns: (number, pass) of each picture.
+        """
+        pixels, patches, gists, wordings = [], [], [], []
+        for number, epoch in turns:
+            rng = random.Random(f"{self.seed}/{epoch}/{number}")
+            pose, shown = posed(self.shown[number], rng)
+            thumbnail = pose.of(self._thumbnail(number).float(), beyond="reflection")
+            gain = torch.tensor([rng.uniform(0.93, 1.07) for _ in range(3)])[:, None, None]
+            pixels.append(thumbnail * gain * rng.uniform(0.8, 1.2) + rng.uniform(-0.25, 0.25))
+            patches.append(patch_target(shown, self.grid))
+            gists.append(self.kinds.gist(shown))
+            wordings.append(self.kinds.wording(shown))
+        return {
+            "pixel_values": torch.stack(pixels), "patches": torch.as_tensor(np.stack(patches)),
+            "gist": torch.as_tensor(np.stack(gists)), "wording": torch.as_tensor(np.stack(wordings)),
+        }  # fmt: skip
+
+    def _thumbnail(self, number: int) -> Tensor:
+        from core.pictures import open_image
+
+        if number not in self._kept:
+            thumbnail = self.processor.thumbnail(open_image(self.shown[number].path))[0].half()
+            if (len(self._kept) + 1) * thumbnail.nbytes > self.limit:
+                return thumbnail
+            self._kept[number] = thumbnail
+        return self._kept[number]

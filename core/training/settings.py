@@ -1,0 +1,34 @@
+"""What transformers' trainers are told, from the config of a run."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+from core.training.config import RunConfig
+
+
+def trainer_settings(
+    config: RunConfig, section: Any, place: Path, *, steps: int, rows: int, accumulation: int
+) -> dict[str, Any]:
+    """Arguments of `TrainingArguments`.
+
+    Args:
+        section: of the stage in the config.
+        place: the stage's folder.
+        rows: examples in one pass on a device; `accumulation` passes make a step.
+    """
+    import torch
+
+    cuda = config.device != "cpu" and torch.cuda.is_available()
+    return {
+        "output_dir": str(place), "per_device_train_batch_size": rows,
+        "gradient_accumulation_steps": accumulation, "max_steps": steps, "num_train_epochs": 1,
+        "learning_rate": section.learning_rate, "weight_decay": section.weight_decay,
+        "warmup_steps": math.ceil(section.warmup * steps), "logging_steps": 1, "save_strategy": "steps",
+        "save_steps": config.save.every, "report_to": [], "disable_tqdm": True, "seed": config.seed,
+        "use_cpu": not cuda, "bf16": cuda and config.dtype != "float32", "remove_unused_columns": False,
+        "gradient_checkpointing": section.gradient_checkpointing, "logging_nan_inf_filter": False,
+        "dataloader_pin_memory": cuda, "save_only_model": False,
+    }  # fmt: skip

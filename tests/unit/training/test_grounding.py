@@ -1,0 +1,188 @@
+"""What the tower is told of training pictures, and that it learns it, resumes exactly and hands it on."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from core.errors import UserError
+from core.mmad import Benchmark, Snapshot
+from core.training.config import RunConfig
+from core.training.grounding import (
+    FINE,
+    LOUD,
+    Kinds,
+    Pose,
+    Shown,
+    coverage,
+    gist_loss,
+    patch_loss,
+    patch_target,
+    posed,
+    shown_in,
+    wording_loss,
+)
+from tests.unit.training.conftest import make_benchmark, quick
+
+KINDS = Kinds(("hole", "missing part"))
+
+
+def spot(top: int, left: int, grid: int = 6) -> Shown:
+    """A defect of one patch."""
+    cover = torch.zeros(grid * FINE, grid * FINE)
+    cover[top * FINE : (top + 1) * FINE, left * FINE : (left + 1) * FINE] = 1
+    return Shown(None, 1, cover)  # type: ignore[arg-type]
+
+
+def test_targets_name_patch_cell_and_kind():
+    shown = spot(0, 5)
+    assert patch_target(shown, 6).reshape(6, 6).nonzero() == (np.array([0]), np.array([5]))
+    assert patch_target(shown, 6).max() == 2 and shown.cell == 2
+    assert KINDS.gist(shown).nonzero()[0].tolist() == [0, 1 + 2, 10 + 1]
+    said = {word for word, on in zip(KINDS.words, KINDS.wording(shown), strict=True) if on}
+    assert said == {"missing", "part", "top", "right"}
+
+
+def test_a_normal_picture_says_no_and_bears_nothing():
+    shown = Shown(None, None, torch.zeros(24, 24))  # type: ignore[arg-type]
+    assert not KINDS.gist(shown).any() and not patch_target(shown, 6).any()
+    assert [word for word, on in zip(KINDS.words, KINDS.wording(shown), strict=True) if on] == ["no"]
+
+
+def test_without_a_mask_the_kind_is_told_and_no_place():
+    shown = Shown(None, 0, None)  # type: ignore[arg-type]
+    assert (patch_target(shown, 6) == -1).all() and shown.cell is None
+    assert KINDS.gist(shown).nonzero()[0].tolist() == [0, 10]
+    loss, right = patch_loss(torch.randn(1, 36, 3), torch.as_tensor(patch_target(shown, 6))[None])
+    assert loss == 0 and right == 0
+    assert posed(shown, random.Random(0))[0].zoom == 1
+
+
+def test_a_thin_defect_still_shows_where_it_covers_most():
+    mask = np.zeros((224, 224), bool)
+    mask[3, 100] = True
+    target = patch_target(Shown(None, 0, coverage(mask, FINE * 14)), 14)  # type: ignore[arg-type]
+    assert target.sum() == 1 and target[100 // 16] == 1
+
+
+@pytest.mark.parametrize(("pose", "cell"), [
+    (Pose(), 0), (Pose(quarters=1), 6), (Pose(quarters=2), 8), (Pose(mirrored=True), 2), (Pose(quarters=1, mirrored=True), 8),
+])  # fmt: skip
+def test_facts_turn_with_the_picture(pose: Pose, cell: int):
+    """The same pixels, moved the same way, and told the same of."""
+    shown = spot(0, 0)
+    picture = shown.cover.repeat_interleave(2, 0).repeat_interleave(2, 1)[None]
+    assert pose.shows(shown).cell == cell
+    seen = pose.of(picture, beyond="zeros")[0]
+    assert torch.equal(seen, pose.shows(shown).cover.repeat_interleave(2, 0).repeat_interleave(2, 1))
+
+
+def test_a_shifted_picture_and_its_mask_stay_together():
+    rng = random.Random(0)
+    for _ in range(30):
+        shown = spot(rng.randrange(6), rng.randrange(6))
+        pose, found = posed(shown, rng)
+        again = pose.of(shown.cover[None], beyond="zeros")[0]
+        assert torch.equal(again, found.cover) and found.cover.sum() > 0
+        assert 0.8 <= pose.zoom <= 1.25 and found.kind == shown.kind
+
+
+def test_losses_fall_when_it_is_said_rightly():
+    target = torch.as_tensor(patch_target(spot(1, 1), 6))[None]
+    right = 20.0 * torch.nn.functional.one_hot(target, 3).float()
+    assert patch_loss(right, target)[0] < 1e-3 < patch_loss(torch.zeros(1, 36, 3), target)[0]
+    assert patch_loss(right, target)[1] == 1
+    wanted = torch.as_tensor(KINDS.gist(spot(1, 1)))[None]
+    sure = (40 * wanted - 20).unsqueeze(1).expand(-1, 4, -1)
+    assert gist_loss(sure, wanted)[0] < 1e-3 and gist_loss(sure, wanted)[1] == 1
+    embeddings = torch.linalg.qr(torch.randn(32, len(KINDS.words), generator=torch.Generator().manual_seed(0))).Q.T
+    words = torch.as_tensor(KINDS.wording(spot(1, 1)))[None]
+    said = (LOUD * words @ embeddings).unsqueeze(1).expand(-1, 4, -1)
+    assert wording_loss(said, embeddings, words)[0] < 0.05 and wording_loss(said, embeddings, words)[1] == 1
+
+
+def test_a_part_without_defects_cannot_be_grounded(tmp_path):
+    bench = make_benchmark(tmp_path, train=4)
+    normal = bench.select(sample for sample in bench.split("train") if not sample.defect)
+    with pytest.raises(UserError, match="switch grounding off"):
+        shown_in(normal, 4)
+
+
+# As a stage --------------------------------------------------------------------------------------------------------------
+
+PARTS = ["projector", "soft_prompt", "mlp"]
+GROUNDED = {
+    "lora": {"rank": 2, "alpha": 4},
+    "grounding": {"enabled": True, "max_steps": 4, "batch_size": 4, "learning_rate": 1e-2},
+    "sft": {"adapters": True, "max_steps": 2, "train": PARTS},
+    "grpo": {"max_steps": 2, "train": PARTS},
+}
+
+
+def test_the_tower_learns_and_the_next_stages_go_on_with_it(base, snapshot, tmp_path):
+    from safetensors.torch import load_file
+
+    from core.training.worker import run
+
+    done = run(quick(base, snapshot, **GROUNDED), tmp_path / "run")
+    assert done.state().done == ("grounding", "sft", "grpo", "evaluation")
+    rows = [row for row in done.metric_rows() if row["stage"] == "grounding" and "loss" in row]
+    assert len(rows) == 4 and {"grounded/patches", "grounded/gist", "grounded/wording"} <= set(rows[0])
+    learned = load_file(done.path / "grounding" / "trained.safetensors")
+    assert not any("patch" in name.split(".")[0] for name in learned)  # the readouts are thrown away
+    first = next(name for name in learned if "vision_tower" in name and "lora_B" in name)
+    after = load_file(done.path / "sft" / "trained.safetensors")
+    assert learned[first].abs().max() > 0 and set(learned) <= set(after)
+    assert not torch.equal(learned[first], after[first])
+
+
+def test_a_stopped_grounding_goes_on_as_if_nothing_had_happened(base, snapshot, tmp_path, monkeypatch):
+    from safetensors.torch import load_file
+
+    from core.training import worker
+    from core.training.stopping import stopper
+
+    config = quick(base, snapshot, **GROUNDED).with_(
+        sft={"enabled": False}, grpo={"max_steps": 1}, evaluate={"final": ""}
+    )
+    whole = worker.run(config, tmp_path / "whole")
+    stage = worker.GroundingStage
+    step = stage.training_step
+
+    def ask(self, *args, **kwargs):
+        if self.state.global_step == 2:
+            stopper.requested = True
+        return step(self, *args, **kwargs)
+
+    monkeypatch.setattr(stage, "training_step", ask)
+    stopped = worker.run(config, tmp_path / "stopped")
+    assert stopped.state().status == "stopped"
+    monkeypatch.setattr(stage, "training_step", step)
+    stopper.requested = False
+    again = worker.run(config, tmp_path / "stopped")
+    one, two = (load_file(run.path / "grounding" / "trained.safetensors") for run in (whole, again))
+    assert one.keys() == two.keys() and all(torch.equal(one[name], two[name]) for name in one)
+
+
+def test_impossible_settings_are_named():
+    for changes, words in (
+        ({"grounding": {"enabled": True}, "lora": None}, "lora.on"),
+        ({"grounding": {"enabled": True}, "sft": {"adapters": False}}, "sft.adapters"),
+        ({"grounding": {"train": ["projector"]}}, "grounding.train"),
+        ({"grounding": {"enabled": True}, "sft": {"adapters": True}}, "must learn on"),
+    ):
+        with pytest.raises(UserError, match=words):
+            RunConfig().with_(**changes)
+
+
+def test_what_a_text_tells_is_no_picture(tmp_path):
+    bench = make_benchmark(tmp_path, train=4)
+    told = [
+        replace(sample, text="A plate with a spot.") if i == 0 else sample for i, sample in enumerate(bench.samples)
+    ]
+    assert len(shown_in(Benchmark(bench.root, tuple(told), {}), 4)[1]) == len(bench) - 1
+    assert Snapshot.of(bench).benchmark.root == bench.root
