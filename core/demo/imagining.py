@@ -30,6 +30,7 @@ from core.training.grounding import LOUD, NOTHING
 DEFECTIVE = 0.75  # share of pictures with an imagined defect
 PAIRED = 0.6  # share that is shown behind a reference
 COMPARED = 0.8  # of these, share with the tokens of a comparison to read past
+MARKED = 0.6  # share of the others with a neutral mark: that something is there does not make it a defect
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,8 @@ def imagined_lesson(pool: Pool, rng: random.Random) -> Imagined:
     product = PRODUCTS[view.meta["product"]]
     defect = rng.choice(list(product.looks)) if rng.random() < DEFECTIVE else None
     cell = rng.randrange(9)
+    if defect is None and rng.random() < MARKED:
+        view = view.marked(rng, 1)
     told = f"There is a {defect} at the {rng.choice(WORDINGS[cell])}." if defect else "There is no defect."
     asked = asked_of_defect(product, defect, cell, rng)
     rng.shuffle(asked)

@@ -19,7 +19,7 @@ from core.mmad.vocabulary import Benchmark
 POLL = 0.3  # seconds between two looks at the run folder
 
 
-LARGE = "large"  # given as `data`: the embedded demo with fifteen times the training pictures
+LARGE = "large"  # given as `data`: the embedded demo with ten times the training pictures
 
 
 def open_benchmark(data: str | Path | None, workspace: Path) -> Benchmark:

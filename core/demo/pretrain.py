@@ -52,7 +52,7 @@ GRADES = 30  # steps over which the mastery of a level is judged
 LETTERS = "ABCD"
 MUON = 13.0  # its learning rate in those of AdamW
 SHOWN = 3  # of so many steps of telling one shows pictures
-ANSWERING = ("chat", "imagine", "read", "imagine", "read", "imagine")  # steps of the last stage, in turn
+ANSWERING = ("chat", "imagine", "read")  # steps of the last stage, in turn
 TELLING = 0.3  # share of chats in plain words while answering
 START = 256  # pictures that the tower's start is fitted to
 MARKS = (0, 0, 0, 1, 1, 1, 2, 3, 4, 5)  # how many lie on a picture whose patches are labelled
@@ -239,15 +239,11 @@ class Pretraining:
         if lesson == "read":
             return self._read(pool)
         if lesson == "imagine":
-            count = self.education.batch_chats // 2  # they are longer
-            return self._imagined(rng, [imagined_lesson(pool, rng) for _ in range(count)])
+            return self._imagined(rng, [imagined_lesson(pool, rng) for _ in range(self.education.batch_chats // 2)])
+        plainly = [rng.random() < TELLING for _ in range(self.education.batch_chats)]
         turns = self.education.turns
         return self._chat(
-            rng,
-            [
-                telling_lesson(pool, rng) if rng.random() < TELLING else seeing_lesson(pool, rng, turns=turns)
-                for _ in range(self.education.batch_chats)
-            ],
+            rng, [telling_lesson(pool, rng) if p else seeing_lesson(pool, rng, turns=turns) for p in plainly]
         )
 
     def _chat(self, rng: random.Random, chats: list[tuple[Passage, list[View]]]) -> tuple[Tensor, dict[str, float]]:

@@ -16,10 +16,11 @@ from core.synthesis.factory.holdouts import UNSEEN_DEFECTS, UNSEEN_PRODUCTS, see
 from core.synthesis.factory.products import PRODUCTS
 
 DATASET = "Factory"
-LOTS = {"train": 3, "val": 1, "test": 2}
-PER_LOT = {"train": 4, "val": 4, "test": 6}
-# For tuning that is meant to last: fifteen times the training pictures, the same validation and test.
-LARGE = {"lots": {"train": 30}, "per_lot": {"train": 6}}
+# Below a thousand training pictures a tower learns the pictures and not the defects.
+LOTS = {"train": 12, "val": 1, "test": 2}
+PER_LOT = {"train": 6, "val": 4, "test": 6}
+# For tuning that is meant to last: ten times the training pictures, the same validation and test.
+LARGE = {"lots": {"train": 60}, "per_lot": {"train": 12}}
 
 
 @dataclass(frozen=True, slots=True)
