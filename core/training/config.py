@@ -55,6 +55,7 @@ class Grounding:
         train: which parts learn in full.
         batch_size: pictures per optimizer step on each device.
         wording: weight of the words in a picture's tokens, beside patches and gist.
+        keeping: weight of how far the tokens may move from the base's otherwise.
     """
 
     enabled: bool = False
@@ -64,7 +65,8 @@ class Grounding:
     learning_rate: float = 2e-3
     weight_decay: float = 1e-2
     warmup: float = 0.05
-    wording: float = 5.0
+    wording: float = 15.0
+    keeping: float = 4.0
     gradient_checkpointing: bool = False
 
 

@@ -2,13 +2,14 @@
 
 A large tower has seen the world and needs none of this; the paper trains its own through the answers alone. A small one
 learns from a letter a picture next to nothing, and from a label a patch within minutes. So before the first stage it can be
-told three things about the training part's pictures, all of which their labels and masks say anyway:
+told the following about the training part's pictures, all of which their labels and masks say anyway:
 
     patches   the defect that covers each patch (read off by a linear layer that is thrown away afterwards)
     gist      whether the picture bears a defect, in which cell of the 3 x 3 grid and of which kind, asked of every patch alike
               (another such layer): a small language model reads what all tokens of a picture say
     wording   each token, as the language model gets it, shall hold the embeddings of the words for it ("scratch", "top", "left"),
               so that what the tower knows is said in a language the language model knows
+    keeping   beside these words, tokens stay what they are in the base, or products would be forgotten for defects
 """
 
 from __future__ import annotations
@@ -255,6 +256,24 @@ def wording_loss(tokens: Tensor, embeddings: Tensor, wanted: Tensor) -> tuple[Te
     return binary_cross_entropy_with_logits(logits, wanted), right
 
 
+def keeping_loss(tokens: Tensor, before: Tensor, embeddings: Tensor) -> Tensor:
+    """How far the tokens have moved from what they were, but for the words: the squared distance as a share of the squares.
+
+    What a tower knew of products would else be forgotten for defects, and nobody asks for products here.
+
+    Args:
+        tokens, before: [N, T, width], as they are and as the base makes them; no gradient goes to the latter.
+        embeddings: of the words, [words, width].
+    """
+    basis = torch.linalg.qr(embeddings.detach().T).Q
+
+    def rest(values: Tensor) -> Tensor:
+        return values - values @ basis @ basis.T
+
+    other = rest(before.detach())
+    return (rest(tokens) - other).square().sum() / other.square().sum().clamp(min=1e-6)
+
+
 def word_embeddings(model: Any, tokenizer: Any, words: Sequence[str]) -> Tensor:
     """The language model's embedding of each word, [words, width]: the mean of its tokens'."""
     weight = model.get_input_embeddings().weight
@@ -268,20 +287,23 @@ class Grounding(nn.Module):
     Args:
         model: EMIT, with or without adapters.
         words: see `Kinds.words`.
-        wording: weight of that part of the loss.
+        wording, keeping: weights of these parts of the loss; the last needs a model with adapters, and is measured on every
+            second picture, since it takes a pass of the base.
     """
 
-    def __init__(self, model: Any, tokenizer: Any, kinds: Kinds, *, wording: float, seed: int = 0) -> None:
+    def __init__(self, model: Any, tokenizer: Any, kinds: Kinds, *, wording: float, keeping: float = 0.0) -> None:
         from core.model.adapters import inner_model
 
         super().__init__()
         self.said: Tensor
-        self.model, self.wording = model, wording
+        self.model, self.wording, self.keeping = model, wording, keeping
         inner = inner_model(model)
         width = inner.config.vision_config.hidden_size
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            self.patch, self.gist = nn.Linear(width, 1 + len(kinds.names)), nn.Linear(width, 10 + len(kinds.names))
+        self.patch, self.gist = nn.Linear(width, 1 + len(kinds.names)), nn.Linear(width, 10 + len(kinds.names))
+        for readout, prior in ((self.patch, 0.0), (self.gist, -2.0)):
+            # From nothing, and what is rare expected rarely: a start by chance costs the first fifty steps.
+            nn.init.zeros_(readout.weight)
+            nn.init.constant_(readout.bias, prior)
         self.register_buffer("said", word_embeddings(inner, tokenizer, kinds.words), persistent=False)
         self.to(next(inner.parameters()).device)
         self.figures: dict[str, float] = {}
@@ -292,6 +314,23 @@ class Grounding(nn.Module):
         Args:
             pixel_values: thumbnails [N, 3, h, w]; the others as the functions above take them.
         """
+        states, tokens = self._look(pixel_values)
+        features = states[:, 1:].float()
+        first, covered = patch_loss(self.patch(features), patches)
+        second, known = gist_loss(self.gist(features), gist)
+        third, said = wording_loss(tokens, self.said, wording)
+        loss = first + second + self.wording * third
+        self.figures = {"patches": covered.item(), "gist": known.item(), "wording": said.item()}
+        if self.keeping:
+            with torch.no_grad(), self.model.disable_adapter():
+                before = self._look(pixel_values[::2])[1]
+            moved = keeping_loss(tokens[::2], before, self.said)
+            loss = loss + self.keeping * moved
+            self.figures["moved"] = moved.item()
+        return {"loss": loss}
+
+    def _look(self, pixel_values: Tensor) -> tuple[Tensor, Tensor]:
+        """(last hidden state of the tower, class token first; tokens [N, T, width] as the language model gets them)."""
         from core.model.adapters import inner_model
         from core.model.internvl import tile_tokens
 
@@ -299,12 +338,7 @@ class Grounding(nn.Module):
         tower = inner.vision_tower
         states = tower(pixel_values=pixel_values.to(next(tower.parameters()).dtype)).last_hidden_state
         tokens = tile_tokens(inner, states).float()
-        features = states[:, 1:].float()
-        first, covered = patch_loss(self.patch(features), patches)
-        second, known = gist_loss(self.gist(features), gist)
-        third, said = wording_loss(tokens.reshape(len(states), -1, tokens.shape[-1]), self.said, wording)
-        self.figures = {"patches": covered.item(), "gist": known.item(), "wording": said.item()}
-        return {"loss": first + second + self.wording * third}
+        return states, tokens.reshape(len(states), -1, tokens.shape[-1])
 
 
 class Pictures:

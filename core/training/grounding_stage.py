@@ -48,9 +48,9 @@ class GroundingStage(ExactCheckpoints, Trainer):
 
     @classmethod
     def on(
-        cls, bench: Benchmark, model: Any, processor: Any, args: TrainingArguments, *, wording: float
+        cls, bench: Benchmark, model: Any, processor: Any, args: TrainingArguments, **weights: float
     ) -> GroundingStage:
-        """On the training part `bench`.
+        """On the training part `bench`; `weights` of the loss as `Grounding` takes them.
 
         Raises:
             UserError: see `shown_in`.
@@ -58,7 +58,7 @@ class GroundingStage(ExactCheckpoints, Trainer):
         vision = inner_model(model).config.vision_config
         grid = vision.image_size[0] // vision.patch_size[0]
         kinds, shown = shown_in(bench, grid)
-        module = Grounding(model, processor.tokenizer, kinds, wording=wording, seed=args.seed)
+        module = Grounding(model, processor.tokenizer, kinds, **weights)
         return cls(module, Pictures(kinds, shown, processor, grid, seed=args.seed), args)
 
     def _get_train_sampler(self, train_dataset: Any = None) -> torch.utils.data.Sampler:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-# The tiny model: without descriptions in the prompt, which its language model has never read; taught to say its reason,
-# because GRPO can only reward reasoning that is there.
+# The tiny model: without descriptions in the prompt, which its language model has never read; grounded first, since its tower
+# has seen nothing of the world; taught to say its reason, because GRPO can only reward reasoning that is there.
 _TINY: dict[str, Any] = {
     "base": "data/models/emit-tiny",
     "dtype": "float32",
@@ -18,6 +18,7 @@ _TINY: dict[str, Any] = {
     "prompt": {"thinking": True, "knowledge": False},
     "save": {"every": 10, "disk_gb": 2.0, "dtype": "bfloat16"},
 }
+_BEFORE: dict[str, Any] = {"enabled": True, "batch_size": 16, "learning_rate": 2e-3}
 _FIRST: dict[str, Any] = {
     "batch_size": 24,
     "micro_batch": 24,
@@ -41,6 +42,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     # Correct plumbing in under three minutes on two busy cores, evaluation included.
     "smoke": {
         **_TINY,
+        "grounding": {**_BEFORE, "max_steps": 10, "batch_size": 8},
         "sft": {**_FIRST, "max_steps": 8, "batch_size": 8, "micro_batch": 8},
         "grpo": {**_SHORT, "max_steps": 6, "micro_batch": 16, "group_size": 4, "resampling": 1},
         "evaluate": {"every": 6, "questions": 12, "final_questions": 210},
@@ -49,14 +51,16 @@ PRESETS: dict[str, dict[str, Any]] = {
     # At most five minutes on 2 cores.
     "demo": {
         **_TINY,
-        "sft": {**_FIRST, "max_steps": 100},
+        "grounding": {**_BEFORE, "max_steps": 300},
+        "sft": {**_FIRST, "max_steps": 80},
         "grpo": {**_SHORT, "max_steps": 40},
         "evaluate": {"every": 20, "questions": 48, "final_questions": 240},
     },
     # At most half an hour on 2 cores.
     "full": {
         **_TINY,
-        "sft": {**_FIRST, "max_steps": 900},
+        "grounding": {**_BEFORE, "max_steps": 1500},
+        "sft": {**_FIRST, "max_steps": 400},
         "grpo": {**_SHORT, "max_steps": 150},
         "evaluate": {"every": 50, "questions": 64, "patience": 5, "final_questions": 600},
         "save": {**_TINY["save"], "every": 25, "disk_gb": 4.0},

@@ -24,7 +24,7 @@ def check(config: RunConfig) -> None:
         (sft.enabled or grpo.enabled, "sft and grpo are both switched off: switch one on."),
         (ground.batch_size >= 1 and ground.max_steps >= 1, "grounding.batch_size and grounding.max_steps must be at least 1."),
         (ground.learning_rate > 0 and 0 <= ground.warmup < 1, "grounding.learning_rate must be above 0, its warmup a share."),
-        (ground.wording >= 0, "grounding.wording must not be negative."),
+        (min(ground.wording, ground.keeping) >= 0, "grounding.wording and grounding.keeping must not be negative."),
         (set(ground.train) <= set(PARTS) - {"projector", "soft_prompt"}, "grounding.train takes mlp, vision, llm."),
         (not ground.enabled or (lora is not None and "vision" in lora.on),
          "grounding needs lora.on with vision: the tower learns through adapters."),

@@ -262,7 +262,8 @@ class Work:
         model, processor = self.load_base()
         model = self.learning(model, section.train, adapters=True)
         args = TrainingArguments(**self.arguments(section, "grounding", section.max_steps, section.batch_size, 1))
-        trainer = GroundingStage.on(bench, model, processor, args, wording=section.wording)
+        weights = {"wording": section.wording, "keeping": section.keeping}
+        trainer = GroundingStage.on(bench, model, processor, args, **weights)
         self.say(model, f"Grounding: {trainer.about}", section.max_steps)
         train(trainer, self.watcher("grounding", trainer, None), self.resume_point("grounding"))
         if self.journal:
