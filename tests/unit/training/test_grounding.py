@@ -20,6 +20,7 @@ from core.training.grounding import (
     Shown,
     coverage,
     gist_loss,
+    keeping_loss,
     patch_loss,
     patch_target,
     posed,
@@ -105,6 +106,16 @@ def test_losses_fall_when_it_is_said_rightly():
     assert wording_loss(said, embeddings, words)[0] < 0.05 and wording_loss(said, embeddings, words)[1] == 1
 
 
+def test_what_the_tokens_say_besides_is_kept_and_the_words_are_free():
+    words = torch.eye(8)[:2] * 0.3
+    before = torch.randn(2, 4, 8, generator=torch.Generator().manual_seed(0))
+    assert keeping_loss(before + torch.randn(2, 4, 2) @ words, before, words) < 1e-9
+    moved = before + torch.eye(8)[5]
+    assert keeping_loss(moved, before, words).item() == pytest.approx(
+        8 / before[..., 2:].square().sum().item(), rel=1e-5
+    )
+
+
 def test_a_part_without_defects_cannot_be_grounded(tmp_path):
     bench = make_benchmark(tmp_path, train=4)
     normal = bench.select(sample for sample in bench.split("train") if not sample.defect)
@@ -131,7 +142,9 @@ def test_the_tower_learns_and_the_next_stages_go_on_with_it(base, snapshot, tmp_
     done = run(quick(base, snapshot, **GROUNDED), tmp_path / "run")
     assert done.state().done == ("grounding", "sft", "grpo", "evaluation")
     rows = [row for row in done.metric_rows() if row["stage"] == "grounding" and "loss" in row]
-    assert len(rows) == 4 and {"grounded/patches", "grounded/gist", "grounded/wording"} <= set(rows[0])
+    assert len(rows) == 4 and {"grounded/patches", "grounded/gist", "grounded/wording", "grounded/moved"} <= set(
+        rows[0]
+    )
     learned = load_file(done.path / "grounding" / "trained.safetensors")
     assert not any("patch" in name.split(".")[0] for name in learned)  # the readouts are thrown away
     first = next(name for name in learned if "vision_tower" in name and "lora_B" in name)
