@@ -22,7 +22,7 @@ _BEFORE: dict[str, Any] = {"enabled": True, "batch_size": 16, "learning_rate": 2
 _FIRST: dict[str, Any] = {
     "batch_size": 24,
     "micro_batch": 24,
-    "learning_rate": 1.5e-3,
+    "learning_rate": 8e-4,
     "tasks": "all",
     "train": ("projector", "soft_prompt", "mlp"),
     "adapters": True,
@@ -33,7 +33,7 @@ _SHORT: dict[str, Any] = {
     "groups": 4,
     "micro_batch": 32,
     "max_new_tokens": 40,
-    "learning_rate": 5e-4,
+    "learning_rate": 2e-4,
     "train": ("projector", "soft_prompt", "mlp"),
 }
 _GPU: dict[str, Any] = {"dtype": "bfloat16", "device": "cuda"}
@@ -52,17 +52,17 @@ PRESETS: dict[str, dict[str, Any]] = {
     "demo": {
         **_TINY,
         "grounding": {**_BEFORE, "max_steps": 300},
-        "sft": {**_FIRST, "max_steps": 80},
-        "grpo": {**_SHORT, "max_steps": 40},
+        "sft": {**_FIRST, "max_steps": 60},
+        "grpo": {**_SHORT, "max_steps": 30},
         "evaluate": {"every": 20, "questions": 48, "final_questions": 240},
     },
     # At most half an hour on 2 cores.
     "full": {
         **_TINY,
-        "grounding": {**_BEFORE, "max_steps": 1500},
-        "sft": {**_FIRST, "max_steps": 400},
-        "grpo": {**_SHORT, "max_steps": 150},
-        "evaluate": {"every": 50, "questions": 64, "patience": 5, "final_questions": 600},
+        "grounding": {**_BEFORE, "max_steps": 3200},
+        "sft": {**_FIRST, "max_steps": 250},
+        "grpo": {**_SHORT, "max_steps": 60},
+        "evaluate": {"every": 50, "questions": 250, "patience": 5, "final_questions": 600},
         "save": {**_TINY["save"], "every": 25, "disk_gb": 4.0},
     },
     # One GPU of 24 GB.
