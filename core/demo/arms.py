@@ -67,7 +67,8 @@ def arm_config(name: str, preset: RunConfig) -> RunConfig:
 
 
 def first_stage(name: str, preset: RunConfig) -> RunConfig | None:
-    """The arm's SFT stage as a run of its own, equal for all arms that share it; None for an arm without one.
+    """The arm's SFT stage (with the grounding before it, if any) as a run of its own, equal for all arms that share it; None
+    for an arm without one.
 
     GRPO seeds itself anew and reads nothing of the first stage but what it learned, so a GRPO stage that begins at the
     finished run is the same as one that follows in the same run.

@@ -258,7 +258,7 @@ class Pretraining:
     def _imagined(self, rng: random.Random, lessons: list[Imagined]) -> tuple[Tensor, dict[str, float]]:
         tokens = self._tokens(self._seen([view for lesson in lessons for view in lesson.shown], rng))
         last = [end - 1 for end in accumulate(len(lesson.shown) for lesson in lessons)]
-        generator = torch.Generator(self.device).manual_seed(self.step)
+        generator = torch.Generator().manual_seed(self.step)
         tokens = imagine(tokens, last, [lesson.said for lesson in lessons], self._embedding, generator)
         loss, figures = self._language_loss(*self._padded([self._row(lesson.passage) for lesson in lessons]), tokens)
         return loss, {f"imagined_{name}": value for name, value in figures.items()}

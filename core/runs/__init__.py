@@ -1,7 +1,7 @@
 """The run folder: its format, its states, and starting, finding and stopping its process. No torch.
 
     runs/<id>/config.yaml state.json metrics.jsonl difficulty/ log.txt snapshot.json
-              sft/checkpoint-* grpo/{checkpoint-*,completions/} final/ answers/{base,tuned}/ answers/table.json
+              grounding/ sft/checkpoint-* grpo/{checkpoint-*,completions/} final/ answers/{base,tuned}/ answers/table.json
 
 The folder is the contract between app, script and worker. Who starts a run writes `config.yaml` and the state `queued`
 (and may take it back); from `running` on the worker alone writes, until its process is gone.

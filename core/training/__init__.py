@@ -1,4 +1,4 @@
-"""Carries a run out: run config, SFT stage, difficulty-aware GRPO stage, validation while training, evaluation after.
+"""Carries a run out: run config, grounding (small models), SFT stage, difficulty-aware GRPO stage, validation, evaluation.
 
     python -m core.training RUN_DIR
 

@@ -49,11 +49,11 @@ class Prompting:
 @dataclass(frozen=True)
 class Grounding:
     """Before the first stage, for small models: the tower is told what the training pictures show (core.training.grounding;
-    not in the paper). ViT learns through the adapters of `lora`, and so do the parts in full.
+    not in the paper). The ViT learns through the adapters of `lora`, what `train` names in full.
 
     Attributes:
         train: which parts learn in full.
-        batch_size: pictures per optimizer step on each device.
+        batch_size: pictures per optimizer step over all devices.
         wording: weight of the words in a picture's tokens, beside patches and gist.
         keeping: weight of how far the tokens may move from the base's otherwise.
     """
@@ -67,7 +67,6 @@ class Grounding:
     warmup: float = 0.05
     wording: float = 15.0
     keeping: float = 4.0
-    gradient_checkpointing: bool = False
 
 
 @dataclass(frozen=True)
@@ -243,6 +242,8 @@ class RunConfig:
             raise UserError(f"{source} must be a mapping of settings.")
         if value.get("version", VERSION) != VERSION:
             raise UserError(f"{source} is of version {value['version']}, not {VERSION}: make a new run.")
+        if "version" in value and "grounding" not in value:  # written whole, before there was such a stage
+            value = {**value, "grounding": {"enabled": False}}
         base = preset(value["preset"]) if value.get("preset") else cls()
         return _build(base, value, source)
 

@@ -36,6 +36,8 @@ from core.mmad import Benchmark, Sample
 from core.pictures import open_mask
 from core.synthesis.regions import REGIONS
 
+PLACES = frozenset(word for region in REGIONS for word in region.split())
+UNKNOWN = -1.0  # of a target that nobody knows: it counts for nothing
 NOTHING = "no"  # the word for a picture that bears none
 LOUD = 3.0  # times a word's embedding that stand for "said"
 SURE = 4.0  # logit of a word that is said so, and of one that is not at all with the other sign
@@ -75,7 +77,7 @@ class Pose:
 
     Attributes:
         quarters: of a turn, counter-clockwise; then `mirrored`.
-        zoom: 2 shows half of each side; shift: (right, down) in half sides.
+        zoom: 2 shows half of each side; shift: of the view, (right, down) in half sides.
     """
 
     quarters: int = 0
@@ -104,20 +106,24 @@ class Pose:
         return grid_sample(values[None], grid, mode="bilinear", padding_mode=beyond, align_corners=False)[0]
 
     def shows(self, shown: Shown) -> Shown:
-        """The picture's facts in this pose."""
-        return shown if shown.cover is None else replace(shown, cover=self.of(shown.cover[None], beyond="zeros")[0])
-
-
-def posed(shown: Shown, rng: random.Random) -> tuple[Pose, Shown]:
-    """A random pose that keeps at least half of the defect in the picture, and the facts in it."""
-    pose = Pose.drawn(rng)
-    for _ in range(4):
+        """The picture's facts in this pose; a defect near the border is reflected beyond it as its pixels are."""
         if shown.cover is None:
-            break  # nobody knows where the defect lies
-        found = pose.shows(shown)
-        assert found.cover is not None
-        if found.cover.sum() >= 0.5 * pose.zoom**2 * shown.cover.sum():
-            return pose, found
+            return shown
+        return replace(shown, cover=self.of(shown.cover[None], beyond="reflection")[0])
+
+
+def posed(shown: Shown, rng: random.Random, *, freely: bool = True) -> tuple[Pose, Shown]:
+    """A random pose that keeps at least half of the defect in the picture, and the facts in it.
+
+    Args:
+        freely: with zoom and shift.
+    """
+    pose = Pose.drawn(rng)
+    for _ in range(4 if freely and shown.cover is not None else 0):
+        assert shown.cover is not None
+        left = pose.of(shown.cover[None], beyond="zeros").sum()
+        if left >= 0.5 * pose.zoom**2 * shown.cover.sum():
+            return pose, pose.shows(shown)
         pose = Pose.drawn(rng)
     return pose.upright, pose.upright.shows(shown)
 
@@ -137,8 +143,10 @@ class Kinds:
         return tuple(sorted({word for text in (*self.names, *REGIONS, NOTHING) for word in text.split()}))
 
     def gist(self, shown: Shown) -> np.ndarray:
-        """float32 [10 + kinds]: whether there is a defect, its cell, its kind."""
+        """float32 [10 + kinds]: whether there is a defect, its cell, its kind; UNKNOWN where nobody knows."""
         target = np.zeros(10 + len(self.names), np.float32)
+        if shown.cover is None:
+            target[1:10] = UNKNOWN
         if shown.kind is not None:
             target[[0, 10 + shown.kind]] = 1
         cell = shown.cell
@@ -147,12 +155,15 @@ class Kinds:
         return target
 
     def wording(self, shown: Shown) -> np.ndarray:
-        """float32 [words]: 1 for those that tell of the defect and its place."""
+        """float32 [words]: 1 for those that tell of the defect and its place; UNKNOWN where nobody knows."""
         said = NOTHING if shown.kind is None else self.names[shown.kind]
         cell = shown.cell
         if cell is not None:
             said = f"{said} {REGIONS[cell]}"
-        return np.array([word in said.split() for word in self.words], np.float32)
+        target = np.array([word in said.split() for word in self.words], np.float32)
+        if shown.cover is None:
+            target[[word in PLACES for word in self.words]] = UNKNOWN
+        return target
 
 
 def spoken(defect: str) -> str:
@@ -166,7 +177,7 @@ def shown_in(bench: Benchmark, grid: int) -> tuple[Kinds, list[Shown]]:
         grid: patches along a side.
 
     Raises:
-        UserError: none bears a defect, or a mask cannot be read.
+        UserError: none bears a defect, a picture is missing, or a mask cannot be read.
     """
     samples = [sample for sample in bench if sample.text is None]
     kinds = Kinds.of(samples)
@@ -176,12 +187,16 @@ def shown_in(bench: Benchmark, grid: int) -> tuple[Kinds, list[Shown]]:
             "defective pictures in the split 'train'."
         )
     found = []
+    clean = torch.zeros(FINE * grid, FINE * grid)
     for sample in samples:
+        for image in (sample.image, *sample.similar_templates):  # the references are asked for after this stage
+            if not bench.path(image).is_file():
+                raise UserError(f"{bench.path(image)} is missing: put it back, or take a new snapshot.")
         kind = kinds.names.index(spoken(sample.defect)) if sample.defect else None
         path = bench.mask_path(sample) if sample.defect and sample.mask else None
-        cover = torch.zeros(FINE * grid, FINE * grid) if kind is None else None
-        if path is not None:
-            cover = coverage(open_mask(path), FINE * grid)
+        cover = clean if kind is None else None
+        if path is not None and (mask := open_mask(path)).any():
+            cover = coverage(mask, FINE * grid)
         found.append(Shown(bench.path(sample.image), kind, cover))
     return kinds, found
 
@@ -235,13 +250,13 @@ def gist_loss(logits: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
         wanted: [N, 1 + rest]; the same is asked of all patches.
     """
     wanted = wanted.unsqueeze(1).expand_as(logits)
-    losses = binary_cross_entropy_with_logits(logits, wanted, reduction="none").mean((0, 1))
+    losses = _known_losses(logits, wanted).mean((0, 1))
     right = ((logits[..., 0] > 0) == (wanted[..., 0] > 0.5)).float().mean()
     return losses[0] + losses[1:].sum() / 2, right
 
 
 def wording_loss(tokens: Tensor, embeddings: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
-    """(loss, share of tokens and words that are rightly said or not said).
+    """(loss, share of the words to be said that are said, over all tokens).
 
     Args:
         tokens: of the pictures, as the language model gets them, [N, T, width].
@@ -252,20 +267,29 @@ def wording_loss(tokens: Tensor, embeddings: Tensor, wanted: Tensor) -> tuple[Te
     amount = tokens @ embeddings.T / embeddings.square().sum(1)
     logits = 2 * SURE / LOUD * amount - SURE
     wanted = wanted.unsqueeze(1).expand_as(logits)
-    right = ((logits > 0) == (wanted > 0.5)).float().mean()
-    return binary_cross_entropy_with_logits(logits, wanted), right
+    return _known_losses(logits, wanted).mean(), (logits[wanted > 0.5] > 0).float().mean()
 
 
-def keeping_loss(tokens: Tensor, before: Tensor, embeddings: Tensor) -> Tensor:
+def _known_losses(logits: Tensor, wanted: Tensor) -> Tensor:
+    """Binary cross entropy, 0 where the target is UNKNOWN."""
+    losses = binary_cross_entropy_with_logits(logits, wanted.clamp(min=0), reduction="none")
+    return losses.masked_fill(wanted < 0, 0.0)
+
+
+def basis_of(embeddings: Tensor) -> Tensor:
+    """Columns at right angles that span the words' embeddings [words, width]: [width, at most words]."""
+    return torch.linalg.qr(embeddings.T).Q
+
+
+def keeping_loss(tokens: Tensor, before: Tensor, basis: Tensor) -> Tensor:
     """How far the tokens have moved from what they were, but for the words: the squared distance as a share of the squares.
 
     What a tower knew of products would else be forgotten for defects, and nobody asks for products here.
 
     Args:
         tokens, before: [N, T, width], as they are and as the base makes them; no gradient goes to the latter.
-        embeddings: of the words, [words, width].
+        basis: of the words, see `basis_of`.
     """
-    basis = torch.linalg.qr(embeddings.detach().T).Q
 
     def rest(values: Tensor) -> Tensor:
         return values - values @ basis @ basis.T
@@ -296,6 +320,7 @@ class Grounding(nn.Module):
 
         super().__init__()
         self.said: Tensor
+        self.basis: Tensor
         self.model, self.wording, self.keeping = model, wording, keeping
         inner = inner_model(model)
         width = inner.config.vision_config.hidden_size
@@ -305,6 +330,7 @@ class Grounding(nn.Module):
             nn.init.zeros_(readout.weight)
             nn.init.constant_(readout.bias, prior)
         self.register_buffer("said", word_embeddings(inner, tokenizer, kinds.words), persistent=False)
+        self.register_buffer("basis", basis_of(self.said), persistent=False)
         self.to(next(inner.parameters()).device)
         self.figures: dict[str, float] = {}
 
@@ -324,7 +350,7 @@ class Grounding(nn.Module):
         if self.keeping:
             with torch.no_grad(), self.model.disable_adapter():
                 before = self._look(pixel_values[::2])[1]
-            moved = keeping_loss(tokens[::2], before, self.said)
+            moved = keeping_loss(tokens[::2], before, self.basis)
             loss = loss + self.keeping * moved
             self.figures["moved"] = moved.item()
         return {"loss": loss}
@@ -352,6 +378,8 @@ class Pictures:
     ) -> None:
         self.kinds, self.shown, self.processor, self.grid, self.seed = kinds, shown, processor, grid, seed
         self.limit = limit  # bytes of thumbnails that are kept
+        # A defect without a mask may leave the picture unseen; and if only normal ones were zoomed, that would give them away.
+        self.freely = all(one.cover is not None for one in shown)
         self._kept: dict[int, Tensor] = {}
 
     def __call__(self, turns: Sequence[tuple[int, int]]) -> dict[str, Tensor]:
@@ -361,7 +389,7 @@ class Pictures:
         pixels, patches, gists, wordings = [], [], [], []
         for number, epoch in turns:
             rng = random.Random(f"{self.seed}/{epoch}/{number}")
-            pose, shown = posed(self.shown[number], rng)
+            pose, shown = posed(self.shown[number], rng, freely=self.freely)
             thumbnail = pose.of(self._thumbnail(number).float(), beyond="reflection")
             gain = torch.tensor([rng.uniform(0.93, 1.07) for _ in range(3)])[:, None, None]
             pixels.append(thumbnail * gain * rng.uniform(0.8, 1.2) + rng.uniform(-0.25, 0.25))

@@ -44,7 +44,7 @@ class GroundingStage(ExactCheckpoints, Trainer):
         super().__init__(model=module, args=args, train_dataset=order, data_collator=pictures, **kwargs)
         self.module = module
         self.model_accepts_loss_kwargs = False
-        self.about = f"{len(pictures.shown)} pictures, {len(pictures.kinds.names)} kinds of defects"
+        self.about = f"{len(pictures.shown)} pictures, defects of {len(pictures.kinds.names)} kind(s)"
 
     @classmethod
     def on(
@@ -55,6 +55,10 @@ class GroundingStage(ExactCheckpoints, Trainer):
         Raises:
             UserError: see `shown_in`.
         """
+        if processor.image_processor.crop_to_patches:
+            raise UserError(
+                "Grounding looks at whole pictures, and this base cuts them into tiles: switch grounding.enabled off."
+            )
         vision = inner_model(model).config.vision_config
         grid = vision.image_size[0] // vision.patch_size[0]
         kinds, shown = shown_in(bench, grid)

@@ -153,12 +153,13 @@ def estimate(config: RunConfig, *, prompt_tokens: int = PROMPT_TOKENS, tiles: in
     stages = {}
     if config.grounding.enabled and config.lora:
         ground = config.grounding
-        learning = sum(sizes[part] for part in ground.train) + shape.lora(config.lora.rank, config.lora.on)
+        learning = sum(sizes[part] for part in ground.train) + shape.lora(config.lora.rank, ("vision",))
+        rows = ground.batch_size // config.processes
         stages["grounding"] = {
             "weights": weights + 4 * learning,
             "gradients": 4 * learning,
             "optimizer": 8 * learning,
-            "activations": _activations(shape, 0, ground.batch_size, width, ground.gradient_checkpointing, True),
+            "activations": _activations(shape, 0, rows, width, False, True),
         }
     if config.sft.enabled:
         learning = sum(sizes[part] for part in config.sft.train)

@@ -18,7 +18,7 @@ _TINY: dict[str, Any] = {
     "prompt": {"thinking": True, "knowledge": False},
     "save": {"every": 10, "disk_gb": 2.0, "dtype": "bfloat16"},
 }
-_BEFORE: dict[str, Any] = {"enabled": True, "batch_size": 16, "learning_rate": 2e-3}
+_BEFORE: dict[str, Any] = {"enabled": True, "batch_size": 16}
 _FIRST: dict[str, Any] = {
     "batch_size": 24,
     "micro_batch": 24,

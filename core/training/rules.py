@@ -23,15 +23,20 @@ def check(config: RunConfig) -> None:
     rules = [
         (sft.enabled or grpo.enabled, "sft and grpo are both switched off: switch one on."),
         (ground.batch_size >= 1 and ground.max_steps >= 1, "grounding.batch_size and grounding.max_steps must be at least 1."),
-        (ground.learning_rate > 0 and 0 <= ground.warmup < 1, "grounding.learning_rate must be above 0, its warmup a share."),
+        (ground.learning_rate > 0, "grounding.learning_rate must be above 0."),
+        (0 <= ground.warmup < 1, "grounding.warmup is a share of the steps, between 0 and 1."),
         (min(ground.wording, ground.keeping) >= 0, "grounding.wording and grounding.keeping must not be negative."),
-        (set(ground.train) <= set(PARTS) - {"projector", "soft_prompt"}, "grounding.train takes mlp, vision, llm."),
+        (set(ground.train) <= {"mlp"}, "grounding.train takes mlp, or nothing."),
         (not ground.enabled or (lora is not None and "vision" in lora.on),
          "grounding needs lora.on with vision: the tower learns through adapters."),
-        (not ground.enabled or not sft.enabled or sft.adapters,
-         "grounding needs sft.adapters: the second stage goes on with what the first has learned."),
-        (not ground.enabled or all(set(ground.train) <= set(later.train) for later in (sft, grpo) if later.enabled),
-         "what grounding.train names must learn on: name it in sft.train and grpo.train, too."),
+        (not ground.enabled or all("mlp" in later.train for later in (sft, grpo) if later.enabled and "mlp" in ground.train)
+         and (not sft.enabled or sft.adapters),
+         "grounding needs sft.adapters: true, and mlp in sft.train and grpo.train: later stages go on with what it trained."),
+        (not ground.enabled or ground.batch_size % config.processes == 0,
+         "grounding.batch_size must be a multiple of processes."),
+        (not (sft.enabled and grpo.enabled and sft.adapters)
+         or _full(sft.train) <= _full(grpo.train),
+         "grpo.train must name what sft.train trains in full beside the adapters: GRPO goes on with it."),
         (grpo.group_size >= 2, "grpo.group_size must be at least 2: advantages compare the answers of a group."),
         (grpo.groups >= 1 and grpo.micro_batch >= 1, "grpo.groups and grpo.micro_batch must be at least 1."),
         (grpo.micro_batch % grpo.group_size == 0 or grpo.group_size % grpo.micro_batch == 0,
@@ -78,3 +83,8 @@ def check(config: RunConfig) -> None:
     for good, sentence in rules:
         if not good:
             raise UserError(f"Run config: {sentence}")
+
+
+def _full(parts: tuple[str, ...]) -> set[str]:
+    """The modules that are learned in full for these parts; projector and soft prompt share one."""
+    return {"comparison" if part in ("projector", "soft_prompt") else part for part in parts}

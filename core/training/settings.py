@@ -29,6 +29,6 @@ def trainer_settings(
         "warmup_steps": math.ceil(section.warmup * steps), "logging_steps": 1, "save_strategy": "steps",
         "save_steps": config.save.every, "report_to": [], "disable_tqdm": True, "seed": config.seed,
         "use_cpu": not cuda, "bf16": cuda and config.dtype != "float32", "remove_unused_columns": False,
-        "gradient_checkpointing": section.gradient_checkpointing, "logging_nan_inf_filter": False,
+        "gradient_checkpointing": getattr(section, "gradient_checkpointing", False), "logging_nan_inf_filter": False,
         "dataloader_pin_memory": cuda, "save_only_model": False,
     }  # fmt: skip

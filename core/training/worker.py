@@ -260,8 +260,11 @@ class Work:
             self.journal.stage("grounding", 0, message="Loading the model.")
         set_seed(self.config.seed)
         model, processor = self.load_base()
-        model = self.learning(model, section.train, adapters=True)
-        args = TrainingArguments(**self.arguments(section, "grounding", section.max_steps, section.batch_size, 1))
+        assert self.config.lora is not None  # the config is checked
+        # The language model is not asked anything, so its adapters come with the next stage.
+        model = add_lora(model, replace(self.config.lora, on=("vision",)), section.train)
+        rows = section.batch_size // self.world
+        args = TrainingArguments(**self.arguments(section, "grounding", section.max_steps, rows, 1))
         weights = {"wording": section.wording, "keeping": section.keeping}
         trainer = GroundingStage.on(bench, model, processor, args, **weights)
         self.say(model, f"Grounding: {trainer.about}", section.max_steps)

@@ -118,6 +118,7 @@ TEXTS = {
     "train.of_step": ("Step {n}", "第 {n} 步"),
     "train.advantage": ("advantage", "优势"),
     "train.curve.loss": ("Loss", "损失"),
+    "train.curve.grounded": ("Grounding: said rightly, and moved (%)", "视觉定位：正确率与偏移 (%)"),
     "train.curve.reward": ("Reward", "奖励"),
     "train.curve.rewards": ("Rewards by function", "各项奖励"),
     "train.curve.kl": ("KL to the base", "与基础模型的 KL"),

@@ -33,6 +33,7 @@ class Curve:
 
 CURVES = (
     Curve("loss", ("loss",), by_stage=True),
+    Curve("grounded", prefix="grounded/", share=True),
     Curve("reward", ("reward",)),
     Curve("rewards", prefix="rewards/"),
     Curve("kl", ("kl",)),
@@ -159,7 +160,8 @@ def sparkline(values: Sequence[float], label: str, width: int = 120, height: int
 
 def trend(metrics: pd.DataFrame, points: int = 60) -> tuple[str, list[float]]:
     """What a run's sparkline shows: its latest stage's reward if it has one, else the loss."""
-    for curve in (CURVES[1], CURVES[0]):
-        for series, table in lines(metrics, curve).items():
+    for curve in (CURVES[2], CURVES[0]):
+        if found := lines(metrics, curve):
+            series, table = list(found.items())[-1]
             return series, thin(table, points)["value"].tolist()
     return "", []

@@ -49,6 +49,12 @@ def test_a_stage_that_does_not_measure_something_has_no_such_line():
     assert lines(only_sft, BY_ID["kl"]) == {} and trend(only_sft)[0] == "loss"
 
 
+def test_the_trend_is_that_of_the_latest_stage():
+    rows = [{"stage": "grounding", "step": s, "loss": 5.0} for s in (1, 2)]
+    rows += [{"stage": "sft", "step": s, "loss": 1.0} for s in (1, 2)]
+    assert trend(pd.DataFrame(rows)) == ("SFT", [1.0, 1.0])
+
+
 def test_a_long_run_is_thinned_and_keeps_its_last_point():
     table = pd.DataFrame({"step": range(10_001), "value": 0.0})
     assert len(thin(table)) <= 300 and thin(table)["step"].iloc[-1] == 10_000

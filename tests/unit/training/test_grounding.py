@@ -8,16 +8,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from core.errors import UserError
 from core.mmad import Benchmark, Snapshot
-from core.training.config import RunConfig
+from core.training.config import RunConfig, preset
 from core.training.grounding import (
     FINE,
     LOUD,
     Kinds,
     Pose,
     Shown,
+    basis_of,
     coverage,
     gist_loss,
     keeping_loss,
@@ -57,10 +59,13 @@ def test_a_normal_picture_says_no_and_bears_nothing():
 def test_without_a_mask_the_kind_is_told_and_no_place():
     shown = Shown(None, 0, None)  # type: ignore[arg-type]
     assert (patch_target(shown, 6) == -1).all() and shown.cell is None
-    assert KINDS.gist(shown).nonzero()[0].tolist() == [0, 10]
+    assert (KINDS.gist(shown) > 0).nonzero()[0].tolist() == [0, 10] and (KINDS.gist(shown)[1:10] == -1).all()
+    said = dict(zip(KINDS.words, KINDS.wording(shown), strict=True))
+    assert said["hole"] == 1 and said["no"] == 0 and said["top"] == said["center"] == -1
+    assert gist_loss(torch.zeros(1, 4, 12), torch.full((1, 12), -1.0))[0] == 0
     loss, right = patch_loss(torch.randn(1, 36, 3), torch.as_tensor(patch_target(shown, 6))[None])
     assert loss == 0 and right == 0
-    assert posed(shown, random.Random(0))[0].zoom == 1
+    assert posed(shown, random.Random(0))[0].zoom == posed(spot(1, 1), random.Random(0), freely=False)[0].zoom == 1
 
 
 def test_a_thin_defect_still_shows_where_it_covers_most():
@@ -87,7 +92,7 @@ def test_a_shifted_picture_and_its_mask_stay_together():
     for _ in range(30):
         shown = spot(rng.randrange(6), rng.randrange(6))
         pose, found = posed(shown, rng)
-        again = pose.of(shown.cover[None], beyond="zeros")[0]
+        again = pose.of(shown.cover[None], beyond="reflection")[0]
         assert torch.equal(again, found.cover) and found.cover.sum() > 0
         assert 0.8 <= pose.zoom <= 1.25 and found.kind == shown.kind
 
@@ -108,10 +113,11 @@ def test_losses_fall_when_it_is_said_rightly():
 
 def test_what_the_tokens_say_besides_is_kept_and_the_words_are_free():
     words = torch.eye(8)[:2] * 0.3
+    basis = basis_of(words)
     before = torch.randn(2, 4, 8, generator=torch.Generator().manual_seed(0))
-    assert keeping_loss(before + torch.randn(2, 4, 2) @ words, before, words) < 1e-9
+    assert keeping_loss(before + torch.randn(2, 4, 2) @ words, before, basis) < 1e-9
     moved = before + torch.eye(8)[5]
-    assert keeping_loss(moved, before, words).item() == pytest.approx(
+    assert keeping_loss(moved, before, basis).item() == pytest.approx(
         8 / before[..., 2:].square().sum().item(), rel=1e-5
     )
 
@@ -125,6 +131,7 @@ def test_a_part_without_defects_cannot_be_grounded(tmp_path):
 
 # As a stage --------------------------------------------------------------------------------------------------------------
 
+PAIR = {"sft": {"adapters": True, "train": ["mlp"]}, "grpo": {"train": ["mlp"]}}
 PARTS = ["projector", "soft_prompt", "mlp"]
 GROUNDED = {
     "lora": {"rank": 2, "alpha": 4},
@@ -184,12 +191,32 @@ def test_a_stopped_grounding_goes_on_as_if_nothing_had_happened(base, snapshot, 
 def test_impossible_settings_are_named():
     for changes, words in (
         ({"grounding": {"enabled": True}, "lora": None}, "lora.on"),
-        ({"grounding": {"enabled": True}, "sft": {"adapters": False}}, "sft.adapters"),
+        ({"grounding": {"enabled": True}, "sft": {"adapters": False}}, "sft.adapters: true"),
+        ({"processes": 2, "grounding": {"enabled": True, "batch_size": 5}, **PAIR}, "multiple of processes"),
+        ({"sft": {"adapters": True, "train": PARTS}, "grpo": {"train": ["mlp"]}}, "grpo.train must name"),
         ({"grounding": {"train": ["projector"]}}, "grounding.train"),
-        ({"grounding": {"enabled": True}, "sft": {"adapters": True}}, "must learn on"),
+        ({"grounding": {"enabled": True}, "sft": {"adapters": True}}, "mlp in sft.train"),
     ):
         with pytest.raises(UserError, match=words):
             RunConfig().with_(**changes)
+
+
+def test_a_run_from_before_this_stage_goes_on_without_it():
+    written = preset("demo").to_dict()
+    assert RunConfig.from_dict(written).grounding.enabled
+    del written["grounding"]
+    assert not RunConfig.from_dict(written).grounding.enabled
+
+
+def test_a_missing_picture_and_an_empty_mask(tmp_path):
+    bench = make_benchmark(tmp_path, train=4)
+    bad = next(sample for sample in bench if sample.defect)
+    Image.new("L", (40, 40)).save(tmp_path / "demo" / "plate" / "empty.png")
+    bench = bench.select([replace(bad, mask="empty.png")])
+    assert shown_in(bench, 4)[1][0].cover is None
+    bench.path(bad.similar_templates[0]).unlink()
+    with pytest.raises(UserError, match="is missing"):
+        shown_in(bench, 4)
 
 
 def test_what_a_text_tells_is_no_picture(tmp_path):
