@@ -25,7 +25,8 @@ from core.synthesis.factory.catalogue import Product
 from core.synthesis.names import title
 from core.synthesis.questions import TEXTS
 from core.synthesis.regions import REGIONS, WORDINGS
-from core.training.grounding import LOUD, NOTHING
+from core.training.grounding import LOUD
+from core.training.grounding_targets import NOTHING
 
 DEFECTIVE = 0.75  # share of pictures with an imagined defect
 PAIRED = 0.6  # share that is shown behind a reference

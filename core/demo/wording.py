@@ -17,7 +17,7 @@ from torch import Tensor
 from core.demo.marks import Mark
 from core.synthesis.factory import DEFECTS
 from core.synthesis.regions import REGIONS
-from core.training.grounding import NOTHING
+from core.training.grounding_targets import NOTHING
 
 SAID = {
     "line": "mark straight line", "curve": "mark curled line", "zigzag": "mark jagged line", "dot": "mark round spot",

@@ -13,7 +13,8 @@ from core.errors import UserError
 from core.mmad import Benchmark
 from core.model.adapters import inner_model
 from core.training.checkpoints import ExactCheckpoints
-from core.training.grounding import Grounding, Pictures, shown_in
+from core.training.grounding import Grounding
+from core.training.grounding_targets import Pictures, shown_in
 
 
 class Order(torch.utils.data.Dataset):

@@ -13,22 +13,8 @@ from PIL import Image
 from core.errors import UserError
 from core.mmad import Benchmark, Snapshot
 from core.training.config import RunConfig, preset
-from core.training.grounding import (
-    FINE,
-    LOUD,
-    Kinds,
-    Pose,
-    Shown,
-    basis_of,
-    coverage,
-    gist_loss,
-    keeping_loss,
-    patch_loss,
-    patch_target,
-    posed,
-    shown_in,
-    wording_loss,
-)
+from core.training.grounding import LOUD, basis_of, gist_loss, keeping_loss, patch_loss, wording_loss
+from core.training.grounding_targets import FINE, Kinds, Pose, Shown, coverage, patch_target, posed, shown_in
 from tests.unit.training.conftest import make_benchmark, quick
 
 KINDS = Kinds(("hole", "missing part"))

@@ -1,0 +1,239 @@
+"""What a training picture shows, as targets of grounding: the defect that covers a patch, what the picture bears and where."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import adaptive_avg_pool2d, affine_grid, grid_sample
+
+from core.errors import UserError
+from core.mmad import Benchmark, Sample
+from core.pictures import open_image, open_mask
+from core.synthesis.regions import REGIONS
+
+PLACES = frozenset(word for region in REGIONS for word in region.split())
+UNKNOWN = -1.0  # of a target that nobody knows: it counts for nothing
+NOTHING = "no"  # the word for a picture that bears none
+FINE = 4  # fields along a patch's side in which a mask is kept
+COVERED = 0.05  # of a patch, from which on it shows the defect
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One picture.
+
+    Attributes:
+        path: of the picture.
+        kind: the defect's place in `Kinds.names`, None for a normal piece.
+        cover: share of each field that the defect covers, float32 [FINE * grid, FINE * grid]; None where there is no mask.
+    """
+
+    path: Path
+    kind: int | None
+    cover: Tensor | None
+
+    @property
+    def cell(self) -> int | None:
+        """The cell of the 3 x 3 grid that holds most of the defect; None where there is no mask."""
+        if self.kind is None or self.cover is None:
+            return None
+        areas = [area.sum().item() for row in self.cover.tensor_split(3, 0) for area in row.tensor_split(3, 1)]
+        return areas.index(max(areas)) if max(areas) > 0 else None
+
+
+@dataclass(frozen=True)
+class Pose:
+    """How a picture lies, as augmentation: turned, mirrored, nearer or farther, shifted.
+
+    Attributes:
+        quarters: of a turn, counter-clockwise; then `mirrored`.
+        zoom: 2 shows half of each side; shift: of the view, (right, down) in half sides.
+    """
+
+    quarters: int = 0
+    mirrored: bool = False
+    zoom: float = 1.0
+    shift: tuple[float, float] = (0.0, 0.0)
+
+    @classmethod
+    def drawn(cls, rng: random.Random) -> Pose:
+        zoom, shift = rng.uniform(0.85, 1.2), (rng.uniform(-0.15, 0.15), rng.uniform(-0.15, 0.15))
+        return cls(rng.randrange(4), rng.random() < 0.5, zoom, shift)
+
+    @property
+    def upright(self) -> Pose:
+        """Without zoom and shift: nothing leaves the picture."""
+        return replace(self, zoom=1.0, shift=(0.0, 0.0))
+
+    def of(self, values: Tensor, *, beyond: str) -> Tensor:
+        """Values [C, h, w] in this pose; what lies beyond the border is "zeros" or a "reflection"."""
+        values = torch.rot90(values, self.quarters, dims=(-2, -1))
+        values = values.flip(-1) if self.mirrored else values
+        if self == self.upright:
+            return values
+        matrix = torch.tensor([[1 / self.zoom, 0, self.shift[0]], [0, 1 / self.zoom, self.shift[1]]])
+        grid = affine_grid(matrix[None], [1, *values.shape], align_corners=False)
+        return grid_sample(values[None], grid, mode="bilinear", padding_mode=beyond, align_corners=False)[0]
+
+    def shows(self, shown: Shown) -> Shown:
+        """The picture's facts in this pose; a defect near the border is reflected beyond it as its pixels are."""
+        if shown.cover is None:
+            return shown
+        return replace(shown, cover=self.of(shown.cover[None], beyond="reflection")[0])
+
+
+def posed(shown: Shown, rng: random.Random, *, freely: bool = True) -> tuple[Pose, Shown]:
+    """A random pose that keeps at least half of the defect in the picture, and the facts in it.
+
+    Args:
+        freely: with zoom and shift.
+    """
+    pose = Pose.drawn(rng)
+    for _ in range(4 if freely and shown.cover is not None else 0):
+        assert shown.cover is not None
+        left = pose.of(shown.cover[None], beyond="zeros").sum()
+        if left >= 0.5 * pose.zoom**2 * shown.cover.sum():
+            return pose, pose.shows(shown)
+        pose = Pose.drawn(rng)
+    return pose.upright, pose.upright.shows(shown)
+
+
+@dataclass(frozen=True)
+class Kinds:
+    """The defects of a training part, and the words that are said of them."""
+
+    names: tuple[str, ...]
+
+    @classmethod
+    def of(cls, samples: Iterable[Sample]) -> Kinds:
+        return cls(tuple(sorted({spoken(sample.defect) for sample in samples if sample.defect})))
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        return tuple(sorted({word for text in (*self.names, *REGIONS, NOTHING) for word in text.split()}))
+
+    def gist(self, shown: Shown) -> np.ndarray:
+        """float32 [10 + kinds]: whether there is a defect, its cell, its kind; UNKNOWN where nobody knows."""
+        target = np.zeros(10 + len(self.names), np.float32)
+        if shown.cover is None:
+            target[1:10] = UNKNOWN
+        if shown.kind is not None:
+            target[[0, 10 + shown.kind]] = 1
+        cell = shown.cell
+        if cell is not None:
+            target[1 + cell] = 1
+        return target
+
+    def wording(self, shown: Shown) -> np.ndarray:
+        """float32 [words]: 1 for those that tell of the defect and its place; UNKNOWN where nobody knows."""
+        said = NOTHING if shown.kind is None else self.names[shown.kind]
+        cell = shown.cell
+        if cell is not None:
+            said = f"{said} {REGIONS[cell]}"
+        target = np.array([word in said.split() for word in self.words], np.float32)
+        if shown.cover is None:
+            target[[word in PLACES for word in self.words]] = UNKNOWN
+        return target
+
+
+def spoken(defect: str) -> str:
+    return " ".join(defect.replace("_", " ").lower().split())
+
+
+def shown_in(bench: Benchmark, grid: int) -> tuple[Kinds, list[Shown]]:
+    """The pictures of a training part.
+
+    Args:
+        grid: patches along a side.
+
+    Raises:
+        UserError: none bears a defect, a picture is missing, or a mask cannot be read.
+    """
+    samples = [sample for sample in bench if sample.text is None]
+    kinds = Kinds.of(samples)
+    if not kinds.names:
+        raise UserError(
+            "No training picture bears a defect, so there is nothing to ground: switch grounding off, or take a snapshot with "
+            "defective pictures in the split 'train'."
+        )
+    found = []
+    clean = torch.zeros(FINE * grid, FINE * grid)
+    for sample in samples:
+        for image in (sample.image, *sample.similar_templates):  # the references are asked for after this stage
+            if not bench.path(image).is_file():
+                raise UserError(f"{bench.path(image)} is missing: put it back, or take a new snapshot.")
+        kind = kinds.names.index(spoken(sample.defect)) if sample.defect else None
+        path = bench.mask_path(sample) if sample.defect and sample.mask else None
+        cover = clean if kind is None else None
+        if path is not None and (mask := open_mask(path)).any():
+            cover = coverage(mask, FINE * grid)
+        found.append(Shown(bench.path(sample.image), kind, cover))
+    return kinds, found
+
+
+def coverage(mask: np.ndarray, fields: int) -> Tensor:
+    """Share of each field that a mask (bool [H, W]) covers, float32 [fields, fields]."""
+    return adaptive_avg_pool2d(torch.as_tensor(mask, dtype=torch.float32)[None], fields)[0]
+
+
+def patch_target(shown: Shown, grid: int) -> np.ndarray:
+    """int64 [grid * grid]: 0 where there is no defect, else 1 + its kind; -1 everywhere without a mask.
+
+    A defect thinner than a twentieth of every patch it crosses still shows in those it covers most.
+    """
+    if shown.cover is None:
+        return np.full(grid * grid, -1, np.int64)
+    cover = adaptive_avg_pool2d(shown.cover[None], grid)[0]
+    least = min(COVERED, cover.max().item() / 2)
+    kind = 0 if shown.kind is None else 1 + shown.kind
+    return torch.where(cover > least, kind, 0).flatten().numpy().astype(np.int64)
+
+
+class Pictures:
+    """Collates numbers of pictures into a batch of thumbnails and targets; each is turned, mirrored and lit at random.
+
+    What a number looks like in a pass derives from seed, pass and number alone.
+    """
+
+    def __init__(
+        self, kinds: Kinds, shown: Sequence[Shown], processor: Any, grid: int, *, seed: int, limit: int = 2**29
+    ) -> None:
+        self.kinds, self.shown, self.processor, self.grid, self.seed = kinds, shown, processor, grid, seed
+        self.limit = limit  # bytes of thumbnails that are kept
+        # A defect without a mask may leave the picture unseen; and if only normal ones were zoomed, that would give them away.
+        self.freely = all(one.cover is not None for one in shown)
+        self._kept: dict[int, Tensor] = {}
+
+    def __call__(self, turns: Sequence[tuple[int, int]]) -> dict[str, Tensor]:
+        """Args:
+        turns: (number, pass) of each picture.
+        """
+        pixels, patches, gists, wordings = [], [], [], []
+        for number, epoch in turns:
+            rng = random.Random(f"{self.seed}/{epoch}/{number}")
+            pose, shown = posed(self.shown[number], rng, freely=self.freely)
+            thumbnail = pose.of(self._thumbnail(number).float(), beyond="reflection")
+            gain = torch.tensor([rng.uniform(0.93, 1.07) for _ in range(3)])[:, None, None]
+            pixels.append(thumbnail * gain * rng.uniform(0.8, 1.2) + rng.uniform(-0.25, 0.25))
+            patches.append(patch_target(shown, self.grid))
+            gists.append(self.kinds.gist(shown))
+            wordings.append(self.kinds.wording(shown))
+        return {
+            "pixel_values": torch.stack(pixels), "patches": torch.as_tensor(np.stack(patches)),
+            "gist": torch.as_tensor(np.stack(gists)), "wording": torch.as_tensor(np.stack(wordings)),
+        }  # fmt: skip
+
+    def _thumbnail(self, number: int) -> Tensor:
+        if number not in self._kept:
+            thumbnail = self.processor.thumbnail(open_image(self.shown[number].path))[0].half()
+            if (len(self._kept) + 1) * thumbnail.nbytes > self.limit:
+                return thumbnail
+            self._kept[number] = thumbnail
+        return self._kept[number]
