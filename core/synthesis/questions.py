@@ -7,6 +7,9 @@
 Seeded: the same samples and seed give the same questions. The right letter is dealt from shuffled hands, so that over the
 questions of a task every letter is right equally often. A wrong option is never true: touched regions, names that may mean
 the same and statements that say the same are left out.
+
+Wrong options of training questions (split "train") come from what the training part shows, of the same product where it shows
+four kinds: an option that is wrong wherever it stands would teach that it is always wrong, and the test may ask for it.
 """
 
 from __future__ import annotations
@@ -125,10 +128,14 @@ class QuestionWriter:
     def __init__(self, seed: int, tasks: frozenset[Task], bench: Benchmark) -> None:
         self.seed, self.tasks, self.bench = seed, tasks, bench
         self.corpus = Corpus.of(bench)
+        self.taught = Corpus.of(bench.split("train"))
         self._hands: dict[object, list[int]] = {}
         self._deal = random.Random(f"{seed}/letters")
-        self._near_defects: dict[tuple[str, str, str], list[str]] = {}
-        self._near_products: dict[tuple[str, str], list[str]] = {}
+        self._near_defects: dict[tuple[str, str, str, bool], list[str]] = {}
+        self._near_products: dict[tuple[str, str, bool], list[str]] = {}
+
+    def _corpus(self, sample: Sample) -> Corpus:
+        return self.taught if sample.split == "train" else self.corpus
 
     def questions(self, sample: Sample, mask: MaskSummary | UserError | None) -> tuple[Question, ...]:
         order = random.Random(f"{self.seed}/{sample.image}")
@@ -181,20 +188,28 @@ class QuestionWriter:
     def _other_defects(self, sample: Sample) -> list[str]:
         """Names that are no other word for the sample's defect: all of the corpus, common ones if those are too few."""
         assert sample.defect is not None
-        place = (sample.dataset, sample.product, sample.defect)
+        training = sample.split == "train"
+        place = (sample.dataset, sample.product, sample.defect, training)
         if place not in self._near_defects:
-            own = [name for name in self.corpus.defects.get(place[:2], []) if title(name) != title(sample.defect)]
-            every = [name for names in self.corpus.defects.values() for name in names]
-            names = _distinct([*own, *(name for name in every if not alike(name, sample.defect))])
+            corpus = self._corpus(sample)
+            own = [name for name in corpus.defects.get(place[:2], []) if title(name) != title(sample.defect)]
+            every = [name for names in corpus.defects.values() for name in names]
+            names = _distinct(own)
+            if len(names) < 3 or not training:
+                names = _distinct([*own, *(name for name in every if not alike(name, sample.defect))])
             if len(names) < 3:
                 names = _distinct([*names, *(name for name in COMMON_DEFECTS if not alike(name, sample.defect))])
             self._near_defects[place] = names
         return self._near_defects[place]
 
     def _object_classification(self, sample: Sample, order: random.Random) -> Question | None:
-        place = (sample.dataset, sample.product)
+        place = (sample.dataset, sample.product, sample.split == "train")
         if place not in self._near_products:
-            names = _distinct([name for _, name in self.corpus.products if not alike(name, sample.product)])
+            names = _distinct([name for _, name in self._corpus(sample).products if not alike(name, sample.product)])
+            if len(names) < 3:
+                names = _distinct(
+                    [*names, *(name for _, name in self.corpus.products if not alike(name, sample.product))]
+                )
             if len(names) < 3:
                 names = _distinct([*names, *(name for name in COMMON_PRODUCTS if not alike(name, sample.product))])
             self._near_products[place] = names
@@ -236,6 +251,10 @@ class QuestionWriter:
             for name in texts
             if name != GOOD and not is_vague(name) and title(name) != title(sample.defect)
         ]
+        if sample.split == "train":
+            shown = {title(name) for name in self.taught.defects.get((sample.dataset, sample.product), [])}
+            taught = [place for place in own if title(place[2]) in shown]
+            own = taught if len(taught) >= 3 else own
         order.shuffle(own)
         if len(own) >= 3:
             return own

@@ -201,7 +201,8 @@ class RunConfig:
     Attributes:
         preset: the name of the preset it started from, for the reader.
         device: "auto", "cpu", "cuda" or "mps".
-        dtype: "float32", "bfloat16" or "auto" (bfloat16 on a GPU, else float32).
+        dtype: "float32", "bfloat16", "auto" (bfloat16 on a GPU, else float32), or "mixed": weights in float32, while grounding
+            and SFT multiply in bfloat16 where the processor has instructions for it.
         quantize: "4bit" loads the base in four bits (needs LoRA and CUDA).
         threads: CPU threads (0: as many as torch likes).
         processes: worker processes on this machine, one per GPU.
@@ -213,7 +214,7 @@ class RunConfig:
     preset: str = "demo"
     seed: int = 0
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
-    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    dtype: Literal["auto", "float32", "bfloat16", "mixed"] = "auto"
     quantize: Literal["4bit"] | None = None
     threads: int = 0
     processes: int = 1

@@ -19,7 +19,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, pad
 
 from core.training.grounding_targets import Kinds
 
@@ -60,19 +60,23 @@ def gist_loss(logits: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
     return losses[0] + losses[1:].sum() / 2, right
 
 
-def wording_loss(tokens: Tensor, embeddings: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
+def wording_loss(
+    tokens: Tensor, embeddings: Tensor, wanted: Tensor, habit: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """(loss, share of the words to be said that are said, over all tokens).
 
     Args:
         tokens: of the pictures, as the language model gets them, [N, T, width].
         embeddings: of the words, [words, width]; no gradient goes to them.
         wanted: [N, words]; the same of all tokens.
+        habit: log odds of the words before the picture is looked at, [N, words]; none by default.
     """
     embeddings = embeddings.detach()
     amount = tokens @ embeddings.T / embeddings.square().sum(1)
-    logits = 2 * SURE / LOUD * amount - SURE
-    wanted = wanted.unsqueeze(1).expand_as(logits)
-    return _known_losses(logits, wanted).mean(), (logits[wanted > 0.5] > 0).float().mean()
+    said = 2 * SURE / LOUD * amount - SURE
+    wanted = wanted.unsqueeze(1).expand_as(said)
+    logits = said if habit is None else said + habit.unsqueeze(1)
+    return _known_losses(logits, wanted).mean(), (said[wanted > 0.5] > 0).float().mean()
 
 
 def _known_losses(logits: Tensor, wanted: Tensor) -> Tensor:
@@ -139,17 +143,21 @@ class Grounding(nn.Module):
         self.to(next(inner.parameters()).device)
         self.figures: dict[str, float] = {}
 
-    def forward(self, pixel_values: Tensor, patches: Tensor, gist: Tensor, wording: Tensor) -> dict[str, Tensor]:
+    def forward(
+        self, pixel_values: Tensor, patches: Tensor, gist: Tensor, wording: Tensor, habit: Tensor
+    ) -> dict[str, Tensor]:
         """`{"loss"}`; what share was right is left in `figures`.
 
         Args:
-            pixel_values: thumbnails [N, 3, h, w]; the others as the functions above take them.
+            pixel_values: thumbnails [N, 3, h, w]; habit: see `Kinds.habit`; the others as the functions above take them.
         """
+        kinds, words = habit.split([self.patch.out_features - 1, len(self.said)], dim=1)
+        kinds = kinds.unsqueeze(1)
         states, tokens = self._look(pixel_values)
         features = states[:, 1:].float()
-        first, covered = patch_loss(self.patch(features), patches)
-        second, known = gist_loss(self.gist(features), gist)
-        third, said = wording_loss(tokens, self.said, wording)
+        first, covered = patch_loss(self.patch(features) + pad(kinds, (1, 0)), patches)
+        second, known = gist_loss(self.gist(features) + pad(kinds, (10, 0)), gist)
+        third, said = wording_loss(tokens, self.said, wording, words)
         loss = first + second + self.wording * third
         self.figures = {"patches": covered.item(), "gist": known.item(), "wording": said.item()}
         if self.keeping:

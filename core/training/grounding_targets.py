@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +33,13 @@ class Shown:
 
     Attributes:
         path: of the picture.
+        product: which it shows.
         kind: the defect's place in `Kinds.names`, None for a normal piece.
         cover: share of each field that the defect covers, float32 [FINE * grid, FINE * grid]; None where there is no mask.
     """
 
     path: Path
+    product: str
     kind: int | None
     cover: Tensor | None
 
@@ -107,15 +111,26 @@ def posed(shown: Shown, rng: random.Random, *, freely: bool = True) -> tuple[Pos
 
 @dataclass(frozen=True)
 class Kinds:
-    """The defects of a training part, and the words that are said of them."""
+    """The defects of a training part, how often each befalls which product, and the words that are said of them.
+
+    Attributes:
+        names: of the defects, as they are spoken.
+        counts: product -> (its pictures, pictures of each defect).
+    """
 
     names: tuple[str, ...]
+    counts: Mapping[str, tuple[int, tuple[int, ...]]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, samples: Iterable[Sample]) -> Kinds:
-        return cls(tuple(sorted({spoken(sample.defect) for sample in samples if sample.defect})))
+        found: dict[str, list[str]] = defaultdict(list)
+        for sample in samples:
+            found[product_of(sample)].append(spoken(sample.defect) if sample.defect else "")
+        names = tuple(sorted({name for shown in found.values() for name in shown if name}))
+        counts = {product: (len(shown), tuple(map(shown.count, names))) for product, shown in found.items()}
+        return cls(names, counts)
 
-    @property
+    @cached_property
     def words(self) -> tuple[str, ...]:
         return tuple(sorted({word for text in (*self.names, *REGIONS, NOTHING) for word in text.split()}))
 
@@ -141,6 +156,37 @@ class Kinds:
         if shown.cover is None:
             target[[word in PLACES for word in self.words]] = UNKNOWN
         return target
+
+    def habit(self, product: str) -> np.ndarray:
+        """What the product alone tells of the defect, float32 [kinds + words]: log odds of each, against all products.
+
+        Added to what is read off a picture while it learns (logit adjustment, arXiv 2007.07314), so that it learns what it
+        sees and not which defects a product used to have: a defect that is new on this product is then still recognised.
+        """
+        if product not in self._habits:
+            pictures, defects = self.counts[product]
+            overall = np.mean([np.divide(seen, number) for number, seen in self.counts.values()], axis=0)
+            rates = {
+                "own": (np.array(defects) + overall) / (pictures + 1),
+                "all": overall,
+            }  # as if one picture were an average one
+            odds = {}
+            for whose, rate in rates.items():
+                spoken_of = [
+                    sum(rate[i] for i, name in enumerate(self.names) if word in name.split()) for word in self.words
+                ]
+                known = np.clip(np.concatenate([rate, spoken_of]), 1e-6, 1 - 1e-6)
+                odds[whose] = np.log(known / (1 - known))
+            self._habits[product] = (odds["own"] - odds["all"]).astype(np.float32)
+        return self._habits[product]
+
+    @cached_property
+    def _habits(self) -> dict[str, np.ndarray]:
+        return {}
+
+
+def product_of(sample: Sample) -> str:
+    return f"{sample.dataset}/{sample.product}"
 
 
 def spoken(defect: str) -> str:
@@ -174,7 +220,7 @@ def shown_in(bench: Benchmark, grid: int) -> tuple[Kinds, list[Shown]]:
         cover = clean if kind is None else None
         if path is not None and (mask := open_mask(path)).any():
             cover = coverage(mask, FINE * grid)
-        found.append(Shown(bench.path(sample.image), kind, cover))
+        found.append(Shown(bench.path(sample.image), product_of(sample), kind, cover))
     return kinds, found
 
 
@@ -215,7 +261,7 @@ class Pictures:
         """Args:
         turns: (number, pass) of each picture.
         """
-        pixels, patches, gists, wordings = [], [], [], []
+        pixels, patches, gists, wordings, habits = [], [], [], [], []
         for number, epoch in turns:
             rng = random.Random(f"{self.seed}/{epoch}/{number}")
             pose, shown = posed(self.shown[number], rng, freely=self.freely)
@@ -225,9 +271,11 @@ class Pictures:
             patches.append(patch_target(shown, self.grid))
             gists.append(self.kinds.gist(shown))
             wordings.append(self.kinds.wording(shown))
+            habits.append(self.kinds.habit(shown.product))
         return {
             "pixel_values": torch.stack(pixels), "patches": torch.as_tensor(np.stack(patches)),
             "gist": torch.as_tensor(np.stack(gists)), "wording": torch.as_tensor(np.stack(wordings)),
+            "habit": torch.as_tensor(np.stack(habits)),
         }  # fmt: skip
 
     def _thumbnail(self, number: int) -> Tensor:

@@ -147,7 +147,7 @@ def estimate(config: RunConfig, *, prompt_tokens: int = PROMPT_TOKENS, tiles: in
     if shape.image < 448:  # a tiny model: one tile a picture
         prompt_tokens, tiles = 250 + 2 * (shape.patches // 4), 2
     sizes = shape.parameters()
-    width = 4 if config.dtype == "float32" or (config.dtype == "auto" and config.device == "cpu") else 2
+    width = 4 if config.dtype in ("float32", "mixed") or (config.dtype == "auto" and config.device == "cpu") else 2
     total = sum(sizes.values())
     weights = int(0.55 * sizes["llm"] + width * (total - sizes["llm"])) if config.quantize else width * total
     stages = {}

@@ -100,6 +100,13 @@ def checkpoint_vision(model: Any) -> None:
         layer.forward = again(layer.forward)
 
 
+def attend_plainly(model: Any) -> None:
+    """Write the tower's attention out in products where it learns on a CPU: back through torch's fused kernel takes longer
+    there (`make bench ARGS=tower`)."""
+    if model.device.type == "cpu":
+        model.model.vision_tower.config._attn_implementation = "eager"
+
+
 def switch_comparison(model: Any, processor: Any, prompt: Prompting) -> None:
     """Take out the halves of the comparison that the run does without (ablations)."""
     contrastive = model.model.contrastive

@@ -12,7 +12,7 @@ from typing import Any
 # has seen nothing of the world; taught to say its reason, because GRPO can only reward reasoning that is there.
 _TINY: dict[str, Any] = {
     "base": "data/models/emit-tiny",
-    "dtype": "float32",
+    "dtype": "mixed",
     "threads": 2,
     "lora": {"rank": 16, "alpha": 32},
     "prompt": {"thinking": True, "knowledge": False},
@@ -51,7 +51,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     # At most five minutes on 2 cores.
     "demo": {
         **_TINY,
-        "grounding": {**_BEFORE, "max_steps": 300},
+        "grounding": {**_BEFORE, "max_steps": 400},
         "sft": {**_FIRST, "max_steps": 60},
         "grpo": {**_SHORT, "max_steps": 30},
         "evaluate": {"every": 20, "questions": 48, "final_questions": 240},
@@ -59,7 +59,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     # At most half an hour on 2 cores.
     "full": {
         **_TINY,
-        "grounding": {**_BEFORE, "max_steps": 3200},
+        "grounding": {**_BEFORE, "max_steps": 4800},
         "sft": {**_FIRST, "max_steps": 250},
         "grpo": {**_SHORT, "max_steps": 60},
         "evaluate": {"every": 50, "questions": 250, "patience": 5, "final_questions": 600},

@@ -35,7 +35,7 @@ from core.training.config import RunConfig
 from core.training.explaining import environment, explain_failure
 from core.training.grounding_stage import GroundingStage
 from core.training.grpo_stage import GRPOStage, Recorder, rows_of
-from core.training.parts import add_lora, checkpoint_vision, size_of, switch_comparison, train_in_full
+from core.training.parts import add_lora, attend_plainly, checkpoint_vision, size_of, switch_comparison, train_in_full
 from core.training.pictures import keep_pictures
 from core.training.questions import (
     Course,
@@ -46,7 +46,7 @@ from core.training.questions import (
     lay_out,
     protocol_of,
 )
-from core.training.settings import trainer_settings
+from core.training.settings import trainer_settings, weights_of
 from core.training.sft_stage import SFTStage
 from core.training.stopping import StopRequested, stopper
 from core.training.watching import Watcher, train
@@ -174,17 +174,18 @@ class Work:
         if self.config.evaluate.final in ("val", "test"):
             refuse_trained(self.base(), judged.select(replace(sample, split="test") for sample in judged))
 
-    def load_base(self) -> tuple[Any, Any]:
+    def load_base(self, *, learning: bool = True) -> tuple[Any, Any]:
         config = self.config
         device: str | None = None if config.device == "auto" else config.device
         if self.world > 1 and device != "cpu" and torch.cuda.is_available():
             device = f"cuda:{os.environ.get('LOCAL_RANK', 0)}"
-        dtype = None if config.dtype == "auto" else getattr(torch, config.dtype)
         model: Any
-        model, processor = load_model(self.base(), device=device, dtype=dtype, quantize=config.quantize)
+        model, processor = load_model(self.base(), device=device, dtype=weights_of(config), quantize=config.quantize)
         if hasattr(model, "merge_and_unload"):
             model = model.merge_and_unload()
         switch_comparison(model, processor, config.prompt)
+        if learning:
+            attend_plainly(model)
         return model, processor
 
     def course(
@@ -372,10 +373,9 @@ class Work:
 
         def load(name: str) -> tuple[Any, Any]:
             if name == "base":
-                return self.load_base()
+                return self.load_base(learning=False)
             device = None if config.device == "auto" else config.device
-            dtype = None if config.dtype == "auto" else getattr(torch, config.dtype)
-            return load_model(self.run.final, device=device, dtype=dtype)
+            return load_model(self.run.final, device=device, dtype=weights_of(config))
 
         def progress(done: int, total: int) -> None:
             if self.journal:

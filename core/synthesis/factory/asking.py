@@ -13,6 +13,7 @@ from typing import Any
 from core.mmad import Question, Task
 from core.synthesis.factory.catalogue import Product
 from core.synthesis.factory.facts import facts
+from core.synthesis.factory.holdouts import SEEN_PRODUCTS, trained_defects
 from core.synthesis.factory.products import PRODUCTS
 
 # Defects whose looks can be told apart only by a definition: never offered against each other as a wrong statement.
@@ -50,15 +51,20 @@ class Asker:
         }
         self._turn: dict[str, int] = {}
 
-    def questions(self, image: str, meta: Mapping[str, Any]) -> tuple[Question, ...]:
-        """The questions of one picture, from its `Picture.meta`."""
+    def questions(self, image: str, meta: Mapping[str, Any], *, training: bool = False) -> tuple[Question, ...]:
+        """The questions of one picture, from its `Picture.meta`.
+
+        Args:
+            training: wrong options are drawn from what training shows (see `core.synthesis.questions`).
+        """
         rng = random.Random(f"{self.seed}/{image}")
         product = PRODUCTS[meta["product"]]
         made = []
         if meta["defect"]:
-            made.append(self._of_texts(Task.DEFECT_DESCRIPTION, product, product.looks, meta["defect"], rng))
-            made.append(self._of_texts(Task.DEFECT_ANALYSIS, product, product.effects, meta["defect"], rng))
-        known = list(facts(product, meta, rng))
+            kinds = trained_defects(product.name) if training else tuple(product.defects)
+            made.append(self._of_texts(Task.DEFECT_DESCRIPTION, product, product.looks, kinds, meta["defect"], rng))
+            made.append(self._of_texts(Task.DEFECT_ANALYSIS, product, product.effects, kinds, meta["defect"], rng))
+        known = list(facts(product, meta, rng, SEEN_PRODUCTS if training else tuple(PRODUCTS)))
         # Take the kinds of fact in turn, so that a product is not asked about its material again and again.
         turn = self._turn[product.name] = self._turn.get(product.name, -1) + 1
         text, right, wrong = known[turn % len(known)]
@@ -66,9 +72,15 @@ class Asker:
         return tuple(made)
 
     def _of_texts(
-        self, task: Task, product: Product, texts: Mapping[str, str], defect: str, rng: random.Random
+        self,
+        task: Task,
+        product: Product,
+        texts: Mapping[str, str],
+        kinds: Sequence[str],
+        defect: str,
+        rng: random.Random,
     ) -> Question:
-        near = [texts[kind] for kind in texts if kind != defect and not alike(kind, defect)]
+        near = [texts[kind] for kind in kinds if kind != defect and not alike(kind, defect)]
         rng.shuffle(near)
         if len(near) < 3:
             others = [p for p in PRODUCTS.values() if p.name != product.name]

@@ -7,7 +7,7 @@ colour, a part many products have, a kindred purpose or material) is never offer
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from core.synthesis.factory.catalogue import Product
@@ -44,15 +44,19 @@ _KINDRED_MATERIALS = (
 )  # fmt: skip
 
 
-def facts(product: Product, meta: Mapping[str, Any], rng: random.Random) -> Iterator[Fact]:
+def facts(
+    product: Product, meta: Mapping[str, Any], rng: random.Random, among: Collection[str] = tuple(PRODUCTS)
+) -> Iterator[Fact]:
     """Facts of a picture as questions; one its defect may have changed is left out.
 
     Args:
         meta: `Picture.meta`.
+        among: products whose parts, purposes and materials are wrong options.
     """
-    yield from _part(product, meta, rng)
-    yield _purpose(product, rng)
-    yield _material(product, rng)
+    others = [PRODUCTS[name] for name in PRODUCTS if name in among]
+    yield from _part(product, meta, rng, others)
+    yield _purpose(product, rng, others)
+    yield _material(product, rng, others)
     defect = meta["defect"]
     if meta["colours"] and defect not in {"discolouration", "stain"}:
         name, colour = rng.choice(sorted(meta["colours"].items()))
@@ -71,9 +75,10 @@ def facts(product: Product, meta: Mapping[str, Any], rng: random.Random) -> Iter
                [_capital(rng.choice(WORDINGS[c])) for c in rng.sample(far, 3)])  # fmt: skip
 
 
-def _part(product: Product, meta: Mapping[str, Any], rng: random.Random) -> Iterator[Fact]:
+def _part(product: Product, meta: Mapping[str, Any], rng: random.Random, others: Sequence[Product]) -> Iterator[Fact]:
     own = {part.name for part in product.parts}
-    strange = [name for name in _VIVID if name not in own and not _relatives(product, name)]
+    theirs = {part.name for other in others for part in other.parts} - own
+    strange = [name for name in _VIVID if name in theirs and not _relatives(product, name)]
     if meta.get("visible"):
         yield ("Which of these parts does the product in the query picture have?", _capital(rng.choice(list(meta["visible"]))),
                [_capital(name) for name in rng.sample(strange, 3)])  # fmt: skip
@@ -84,16 +89,17 @@ def _relatives(product: Product, part: str) -> bool:
     return any(part == p.name for o in PRODUCTS.values() if o.category == product.category for p in o.parts)
 
 
-def _purpose(product: Product, rng: random.Random) -> Fact:
+def _purpose(product: Product, rng: random.Random, others: Sequence[Product]) -> Fact:
     near = {name for group in _KINDRED_PURPOSES if product.name in group for name in group} | {product.name}
-    wrong = [f"To {p.purpose}." for p in PRODUCTS.values() if p.name not in near]
+    wrong = [f"To {p.purpose}." for p in others if p.name not in near]
     return "What is the product in the query picture used for?", f"To {product.purpose}.", rng.sample(wrong, 3)
 
 
-def _material(product: Product, rng: random.Random) -> Fact:
+def _material(product: Product, rng: random.Random, others: Sequence[Product]) -> Fact:
     body, own = product.parts[0], {MATERIALS[part.material].words for part in product.parts}
     near = own | {word for group in _KINDRED_MATERIALS if own & group for word in group}
-    wrong = sorted({material.words for material in MATERIALS.values()} - near)
+    theirs = {MATERIALS[part.material].words for other in others for part in other.parts}
+    wrong = sorted(theirs - near)
     return (f"What is the {body.name} of the product in the query picture made of?", _capital(MATERIALS[body.material].words),
             [_capital(word) for word in rng.sample(wrong, 3)])  # fmt: skip
 

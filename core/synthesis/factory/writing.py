@@ -115,7 +115,10 @@ def _bench(root: Path, plans: list[LotPlan], seed: int) -> Benchmark:
     knowledge = knowledge_of(dict.fromkeys(plan.product for plan in plans))
     asked = build_questions(samples, root=root, seed=seed, knowledge=knowledge, tasks=_SHARED_TASKS)
     asker = Asker(seed)
-    samples = [replace(s, questions=(*s.questions, *asker.questions(s.image, metas[s.image]))) for s in asked]
+    samples = [
+        replace(s, questions=(*s.questions, *asker.questions(s.image, metas[s.image], training=s.split == "train")))
+        for s in asked
+    ]
     return Benchmark(root, tuple(samples), knowledge)
 
 

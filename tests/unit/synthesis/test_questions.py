@@ -159,6 +159,27 @@ def test_wrong_types_are_not_another_word_for_the_right_one(tmp_path: Path) -> N
                 assert not alike(name, sample.defect), (name, sample.defect)
 
 
+def test_no_option_of_a_training_question_is_always_wrong() -> None:
+    """What only the test part shows is no wrong option in training, or tuning would teach that it is never right."""
+    shown = [("a", kind, "train") for kind in ("scratch", "hole", "dent", "stain")]
+    shown += [(product, None, "train") for product in ("b", "c", "d")]
+    shown += [("a", "thread", "test"), ("a", "hole", "test"), ("e", None, "test")]
+    tasks = (Task.DEFECT_CLASSIFICATION, Task.OBJECT_CLASSIFICATION)
+    samples = [
+        Sample(f"D/{product}/{split}/{kind}/{i}.png", "D", product, kind, split=split)
+        for product, kind, split in shown
+        for i in range(9)
+    ]
+    offered: dict[tuple[str, Task], set[str]] = {}
+    for sample in build_questions(samples, tasks=tasks):
+        for question in sample.questions:
+            offered.setdefault((sample.split, question.task), set()).update(question.options.values())
+    assert offered["train", Task.DEFECT_CLASSIFICATION] == {"Scratch", "Hole", "Dent", "Stain"}
+    assert offered["test", Task.DEFECT_CLASSIFICATION] >= {"Thread", "Scratch"}
+    assert offered["train", Task.OBJECT_CLASSIFICATION] == {"A", "B", "C", "D"}
+    assert "E" in offered["test", Task.OBJECT_CLASSIFICATION]
+
+
 @pytest.mark.parametrize("label", ["bad", "combined", "logical_anomalies", "NG"])
 def test_a_label_that_names_no_kind_is_not_asked_for(label: str) -> None:
     samples = [

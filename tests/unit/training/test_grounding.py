@@ -24,7 +24,7 @@ def spot(top: int, left: int, grid: int = 6) -> Shown:
     """A defect of one patch."""
     cover = torch.zeros(grid * FINE, grid * FINE)
     cover[top * FINE : (top + 1) * FINE, left * FINE : (left + 1) * FINE] = 1
-    return Shown(None, 1, cover)  # type: ignore[arg-type]
+    return Shown(None, "nut", 1, cover)  # type: ignore[arg-type]
 
 
 def test_targets_name_patch_cell_and_kind():
@@ -37,13 +37,13 @@ def test_targets_name_patch_cell_and_kind():
 
 
 def test_a_normal_picture_says_no_and_bears_nothing():
-    shown = Shown(None, None, torch.zeros(24, 24))  # type: ignore[arg-type]
+    shown = Shown(None, "nut", None, torch.zeros(24, 24))  # type: ignore[arg-type]
     assert not KINDS.gist(shown).any() and not patch_target(shown, 6).any()
     assert [word for word, on in zip(KINDS.words, KINDS.wording(shown), strict=True) if on] == ["no"]
 
 
 def test_without_a_mask_the_kind_is_told_and_no_place():
-    shown = Shown(None, 0, None)  # type: ignore[arg-type]
+    shown = Shown(None, "nut", 0, None)  # type: ignore[arg-type]
     assert (patch_target(shown, 6) == -1).all() and shown.cell is None
     assert (KINDS.gist(shown) > 0).nonzero()[0].tolist() == [0, 10] and (KINDS.gist(shown)[1:10] == -1).all()
     said = dict(zip(KINDS.words, KINDS.wording(shown), strict=True))
@@ -57,7 +57,7 @@ def test_without_a_mask_the_kind_is_told_and_no_place():
 def test_a_thin_defect_still_shows_where_it_covers_most():
     mask = np.zeros((224, 224), bool)
     mask[3, 100] = True
-    target = patch_target(Shown(None, 0, coverage(mask, FINE * 14)), 14)  # type: ignore[arg-type]
+    target = patch_target(Shown(None, "nut", 0, coverage(mask, FINE * 14)), 14)  # type: ignore[arg-type]
     assert target.sum() == 1 and target[100 // 16] == 1
 
 
@@ -106,6 +106,17 @@ def test_what_the_tokens_say_besides_is_kept_and_the_words_are_free():
     assert keeping_loss(moved, before, basis).item() == pytest.approx(
         8 / before[..., 2:].square().sum().item(), rel=1e-5
     )
+
+
+def test_what_a_product_tells_already_is_not_learned_from_its_pictures():
+    """A readout that knows nothing is right about a product's habits; evidence counts alike on every product."""
+    kinds = Kinds(("hole", "missing part"), {"nut": (100, (40, 0)), "bolt": (100, (20, 20))})
+    nut, bolt = kinds.habit("nut"), kinds.habit("bolt")
+    assert nut[0] > 0 > bolt[0] and nut[1] < -3 and bolt[1] > 0
+    said = dict(zip(kinds.words, nut[2:], strict=True))
+    assert said["hole"] == nut[0] and said["missing"] == said["part"] == nut[1] and said["no"] == said["top"] == 0
+    one = Kinds(("hole",), {"nut": (10, (5,))})
+    assert not one.habit("nut").any()
 
 
 def test_a_part_without_defects_cannot_be_grounded(tmp_path):
