@@ -53,7 +53,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         **_TINY,
         "grounding": {**_BEFORE, "max_steps": 400},
         "sft": {**_FIRST, "max_steps": 60},
-        "grpo": {**_SHORT, "max_steps": 30},
+        "grpo": {**_SHORT, "max_steps": 60},
         "evaluate": {"every": 20, "questions": 48, "final_questions": 240},
     },
     # At most half an hour on 2 cores.
