@@ -8,7 +8,7 @@ and reading goes on beside them.
 Everything of a step derives from the seed and what was learned before it, so that a run that was killed continues from its
 last checkpoint as if nothing had happened.
 
-On a CPU with matrix units for 16 bits (AMX), 16-bit products and plain attention make a step of this size three times faster
+On a CPU with instructions for 16 bits, 16-bit products and plain attention make a step of this size two to three times faster
 than 32 bit and torch's fused attention; on one without them half as fast. So the machine decides.
 """
 
@@ -47,6 +47,7 @@ from core.demo.wording import word_ids, wording_targets
 from core.errors import UserError
 from core.files import write_atomic
 from core.training.grounding import wording_loss
+from core.training.settings import multiplies_half
 
 GRADES = 30  # steps over which the mastery of a level is judged
 LETTERS = "ABCD"
@@ -370,11 +371,6 @@ class Pretraining:
 
     def _row(self, passage: Passage) -> Row:
         return row(passage, self.processor)
-
-
-def multiplies_half() -> bool:
-    """Whether this CPU has matrix units for 16 bits."""
-    return bool(torch.cpu._is_amx_tile_supported())
 
 
 def _first(value: Any) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 from core.errors import UserError
 from core.model.adapters import inner_model
 from core.training.config import Lora, Prompting
+from core.training.settings import multiplies_half
 
 # part -> what the names of its parameters contain
 NAMES = {
@@ -101,9 +102,9 @@ def checkpoint_vision(model: Any) -> None:
 
 
 def attend_plainly(model: Any) -> None:
-    """Write the tower's attention out in products where it learns on a CPU: back through torch's fused kernel takes longer
-    there (`make bench ARGS=tower`)."""
-    if model.device.type == "cpu":
+    """Write the attention of a tower that learns out in products, on a CPU with instructions for 16 bits: back through torch's
+    fused kernel takes longer there, and less long on others (`make bench ARGS=tower`)."""
+    if model.device.type == "cpu" and multiplies_half():
         model.model.vision_tower.config._attn_implementation = "eager"
 
 

@@ -39,6 +39,13 @@ def trainer_settings(
     }  # fmt: skip
 
 
+def multiplies_half() -> bool:
+    """Whether this CPU has instructions for 16 bits (AVX512-BF16 or AMX), as torch's own check of it says."""
+    import torch
+
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+
+
 def weights_of(config: RunConfig) -> Any:
     """torch's type of a run's weights; None: `load_model` decides."""
     import torch

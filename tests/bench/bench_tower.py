@@ -24,6 +24,7 @@ def main() -> None:
     from core.training.grounding import Grounding
     from core.training.grounding_targets import Kinds
     from core.training.parts import add_lora
+    from core.training.settings import multiplies_half
 
     torch.set_num_threads(2)
     torch.manual_seed(0)
@@ -59,6 +60,6 @@ def main() -> None:
             times[name].append(time.perf_counter() - began)
     medians = {name: statistics.median(found[1:]) for name, found in times.items()}
     first = next(iter(medians.values()))
-    print(f"16-bit instructions: {'yes' if torch.cpu._is_avx512_bf16_supported() else 'no'}")
+    print(f"instructions for 16 bits: {'yes' if multiplies_half() else 'no'}")
     for name, seconds in medians.items():
         print(f"{name:24}{seconds:8.3f} s a step of {PICTURES}{first / seconds:8.2f}x")

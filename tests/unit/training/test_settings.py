@@ -17,6 +17,7 @@ from core.training.settings import trainer_settings, weights_of
 def test_mixed_multiplies_in_16_bits_where_the_processor_can(able: bool, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: able)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
     config = preset("demo").with_(dtype="mixed")
 
     def told(section, config=config):
@@ -29,7 +30,8 @@ def test_mixed_multiplies_in_16_bits_where_the_processor_can(able: bool, monkeyp
     assert weights_of(config) is weights_of(exact) is torch.float32 and weights_of(exact.with_(dtype="auto")) is None
 
 
-def test_attention_written_out_sees_the_same(base):
+def test_attention_written_out_sees_the_same(base, monkeypatch):
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
     model, _ = load_model(base, device="cpu", dtype=torch.float32)
     tower = model.model.vision_tower
     pixels = torch.randn(2, 3, *tower.config.image_size, generator=torch.Generator().manual_seed(0))
