@@ -8,8 +8,9 @@ Seeded: the same samples and seed give the same questions. The right letter is d
 questions of a task every letter is right equally often. A wrong option is never true: touched regions, names that may mean
 the same and statements that say the same are left out.
 
-Wrong options of training questions (split "train") come from what the training part shows, of the same product where it shows
-four kinds: an option that is wrong wherever it stands would teach that it is always wrong, and the test may ask for it.
+Wrong options of training questions (split "train") come from what the training part shows as long as that suffices, of the same
+product where it shows four kinds: an option that is wrong wherever training asks teaches that it is always wrong, and the test
+may ask for it.
 """
 
 from __future__ import annotations
@@ -251,20 +252,22 @@ class QuestionWriter:
             for name in texts
             if name != GOOD and not is_vague(name) and title(name) != title(sample.defect)
         ]
-        if sample.split == "train":
-            shown = {title(name) for name in self.taught.defects.get((sample.dataset, sample.product), [])}
-            taught = [place for place in own if title(place[2]) in shown]
-            own = taught if len(taught) >= 3 else own
         order.shuffle(own)
-        if len(own) >= 3:
+        if len(own) >= 3 and sample.split != "train":
             return own
         far = [
             (dataset, product, name)
-            for dataset, product in self.corpus.products
+            for dataset, product in self._corpus(sample).products
             for name in self.bench.descriptions(dataset, product)
             if product != sample.product and name != GOOD and not is_vague(name) and not alike(name, sample.defect)
         ]
-        return own + order.sample(far, min(len(far), 12))
+        far = order.sample(far, min(len(far), 12))
+        # What training shows comes first, and the rest where that is too little.
+        return sorted(own + far, key=self._untaught) if sample.split == "train" else own + far
+
+    def _untaught(self, place: tuple[str, str, str]) -> bool:
+        """No training picture shows this defect of this product."""
+        return title(place[2]) not in {title(name) for name in self.taught.defects.get(place[:2], [])}
 
     def _object_analysis(self, sample: Sample, order: random.Random) -> Question | None:
         """Right: a sentence about the normal product. Wrong: sentences on other products, else on its own defects, which
@@ -275,7 +278,7 @@ class QuestionWriter:
         if not own:
             return None
         right = order.choice(own)
-        far = [(d, p, GOOD) for d, p in self.corpus.products if not alike(p, sample.product)]
+        far = [(d, p, GOOD) for d, p in self._corpus(sample).products if not alike(p, sample.product)]
         near = [
             (sample.dataset, sample.product, n)
             for n in self.bench.descriptions(sample.dataset, sample.product)

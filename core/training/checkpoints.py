@@ -99,7 +99,9 @@ def save_final(model: Any, processor: Any, target: Path, dtype: str) -> None:
     # TRL keeps a copy of the adapters as its reference: it is of no use afterwards.
     only = {"selected_adapters": ["default"]} if inner_model(model) is not model else {}
     model.save_pretrained(staging, **only)
-    (staging / "README.md").unlink(missing_ok=True)  # peft's form, not filled in: `python -m core.model export` writes a card
+    (staging / "README.md").unlink(
+        missing_ok=True
+    )  # peft's form, not filled in: `python -m core.model export` writes a card
     # An adapter does not hold the settings of the comparison.
     model.config.save_pretrained(staging)
     processor.save_pretrained(staging)

@@ -27,15 +27,17 @@ LOUD = 3.0  # times a word's embedding that stand for "said"
 SURE = 4.0  # logit of a word that is said so, and of one that is not at all with the other sign
 
 
-def patch_loss(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+def patch_loss(logits: Tensor, target: Tensor, habit: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """(loss, share of covered patches whose kind is read off rightly).
 
     Args:
         logits: [N, patches, 1 + kinds].
         target: int64 [N, patches], 0 for none and -1 for unknown; few are covered, so both halves count.
+        habit: log odds of the kinds before the picture is looked at, [N, kinds]; none by default.
     """
-    logits, target = logits.flatten(0, 1), target.flatten()
-    losses = cross_entropy(logits, target.clamp(min=0), reduction="none")
+    expected = logits if habit is None else logits + pad(habit, (1, 0)).unsqueeze(1)
+    logits, expected, target = logits.flatten(0, 1), expected.flatten(0, 1), target.flatten()
+    losses = cross_entropy(expected, target.clamp(min=0), reduction="none")
     free, covered = target == 0, target > 0
     loss = losses.new_zeros(())
     right = losses.new_zeros(())
@@ -119,7 +121,7 @@ class Grounding(nn.Module):
 
     Args:
         model: EMIT, with or without adapters.
-        words: see `Kinds.words`.
+        kinds: of the training part.
         wording, keeping: weights of these parts of the loss; the last needs a model with adapters, and is measured on every
             second picture, since it takes a pass of the base.
     """
@@ -149,14 +151,15 @@ class Grounding(nn.Module):
         """`{"loss"}`; what share was right is left in `figures`.
 
         Args:
-            pixel_values: thumbnails [N, 3, h, w]; habit: see `Kinds.habit`; the others as the functions above take them.
+            pixel_values: thumbnails [N, 3, h, w].
+            habit: of each picture's product, [N, kinds + words], see `Kinds.habit`.
+            patches, gist, wording: as the functions above take them.
         """
         kinds, words = habit.split([self.patch.out_features - 1, len(self.said)], dim=1)
-        kinds = kinds.unsqueeze(1)
         states, tokens = self._look(pixel_values)
         features = states[:, 1:].float()
-        first, covered = patch_loss(self.patch(features) + pad(kinds, (1, 0)), patches)
-        second, known = gist_loss(self.gist(features) + pad(kinds, (10, 0)), gist)
+        first, covered = patch_loss(self.patch(features), patches, kinds)
+        second, known = gist_loss(self.gist(features) + pad(kinds, (10, 0)).unsqueeze(1), gist)
         third, said = wording_loss(tokens, self.said, wording, words)
         loss = first + second + self.wording * third
         self.figures = {"patches": covered.item(), "gist": known.item(), "wording": said.item()}

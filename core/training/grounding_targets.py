@@ -33,7 +33,7 @@ class Shown:
 
     Attributes:
         path: of the picture.
-        product: which it shows.
+        product: which it shows, as dataset/product.
         kind: the defect's place in `Kinds.names`, None for a normal piece.
         cover: share of each field that the defect covers, float32 [FINE * grid, FINE * grid]; None where there is no mask.
     """
@@ -162,6 +162,7 @@ class Kinds:
 
         Added to what is read off a picture while it learns (logit adjustment, arXiv 2007.07314), so that it learns what it
         sees and not which defects a product used to have: a defect that is new on this product is then still recognised.
+        For the softmax over a patch's kinds these odds are an approximation, good where products are defective about as often.
         """
         if product not in self._habits:
             pictures, defects = self.counts[product]

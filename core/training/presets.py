@@ -48,7 +48,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "evaluate": {"every": 6, "questions": 12, "final_questions": 210},
         "save": {**_TINY["save"], "every": 5},
     },
-    # At most five minutes on 2 cores.
+    # At most five minutes on 2 cores; three where they multiply 16 bits.
     "demo": {
         **_TINY,
         "grounding": {**_BEFORE, "max_steps": 400},
@@ -56,7 +56,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "grpo": {**_SHORT, "max_steps": 60},
         "evaluate": {"every": 20, "questions": 48, "final_questions": 240},
     },
-    # At most half an hour on 2 cores.
+    # At most half an hour on 2 cores that multiply 16 bits (21 minutes measured).
     "full": {
         **_TINY,
         "grounding": {**_BEFORE, "max_steps": 4800},

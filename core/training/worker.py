@@ -184,7 +184,7 @@ class Work:
         if hasattr(model, "merge_and_unload"):
             model = model.merge_and_unload()
         switch_comparison(model, processor, config.prompt)
-        if learning:
+        if learning and config.dtype == "mixed":
             attend_plainly(model)
         return model, processor
 

@@ -81,6 +81,32 @@ def test_training_shows_nothing_that_the_test_calls_unseen(bench: Benchmark) -> 
     assert all(lots[s.product, s.extra["lot"]] == s.split for s in bench), "a lot lies in one split"
 
 
+def test_training_never_offers_what_only_the_test_shows(bench: Benchmark) -> None:
+    """Neither as the name of a defect or product, nor as a statement: it would be learned to be always wrong."""
+    train = [(s, q) for s in bench.split("train") for q in s.questions]
+    strange = {product.words.lower() for name, product in PRODUCTS.items() if name in UNSEEN_PRODUCTS}
+    strange |= {name.replace("_", " ") for name in UNSEEN_PRODUCTS}
+    strange |= {f"to {PRODUCTS[name].purpose}." for name in UNSEEN_PRODUCTS}
+    for sample, question in train:
+        product = PRODUCTS[sample.product]
+        unseen = {kind for kind in UNSEEN_DEFECTS[sample.product]}
+        told = {product.looks[kind] for kind in unseen} | {product.effects[kind] for kind in unseen}
+        said = set(question.options.values())
+        assert not {text.lower() for text in said} & strange, question
+        if question.task is Task.DEFECT_CLASSIFICATION:
+            assert not {text.lower() for text in said} & unseen or len(trained_labels(bench, sample.product)) < 4, (
+                question
+            )
+        if question.task in (Task.DEFECT_DESCRIPTION, Task.DEFECT_ANALYSIS):
+            assert not said & told - {product.looks[sample.defect or ""], product.effects[sample.defect or ""]}, (
+                question
+            )
+
+
+def trained_labels(bench: Benchmark, product: str) -> set[str]:
+    return {s.defect for s in bench.split("train") if s.product == product and s.defect}
+
+
 def test_knowledge_names_every_product_and_defect(bench: Benchmark) -> None:
     for sample in bench:
         texts = bench.descriptions(sample.dataset, sample.product)

@@ -115,6 +115,13 @@ def test_what_a_product_tells_already_is_not_learned_from_its_pictures():
     assert nut[0] > 0 > bolt[0] and nut[1] < -3 and bolt[1] > 0
     said = dict(zip(kinds.words, nut[2:], strict=True))
     assert said["hole"] == nut[0] and said["missing"] == said["part"] == nut[1] and said["no"] == said["top"] == 0
+    target = torch.as_tensor(patch_target(spot(1, 1), 6))[None]  # of the second kind
+    odds, level = torch.as_tensor(nut[:2])[None], torch.zeros(1, 36, 3)
+    against, right = patch_loss(level, target, odds)
+    assert against > patch_loss(level, target)[0] and right == patch_loss(level, target)[1]
+    embeddings, tokens = torch.eye(16)[: len(kinds.words)], torch.zeros(1, 4, 16)
+    words, wanted = torch.as_tensor(nut[2:])[None], torch.as_tensor(kinds.wording(spot(1, 1)))[None]
+    assert wording_loss(tokens, embeddings, wanted, words)[0] > wording_loss(tokens, embeddings, wanted)[0]
     one = Kinds(("hole",), {"nut": (10, (5,))})
     assert not one.habit("nut").any()
 
