@@ -57,6 +57,10 @@ class Bench:
     arms: Mapping[str, Mapping[int, dict[str, Any]]]
 
     @property
+    def trained(self) -> list[str]:
+        return [arm for arm in self.arms if arm not in ABOUT and arm != BASE]
+
+    @property
     def controls(self) -> list[dict[str, Any]]:
         return [read_json(path) for path in sorted((self.folder / "controls").glob("*.json"))]
 
@@ -377,7 +381,8 @@ def act(flags: argparse.Namespace) -> None:
     readme = Path(flags.readme)
     figures = {}
     for bench in benches:
-        drawn = draw_all(bench, Path(flags.out))
+        # With a single trained arm (domain shift) the tables say all there is.
+        drawn = draw_all(bench, Path(flags.out)) if len(bench.trained) > 1 else []
         figures[bench.name] = [(os.path.relpath(path, readme.parent), said) for path, said in drawn]
     text = markdown(benches, figures)
     print(text)
