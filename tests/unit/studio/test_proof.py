@@ -32,6 +32,7 @@ def test_the_page_shows_what_the_report_computes(measured):
     found = claim(bench, "grpo", "emit")
     assert f"<b>{found['difference']:+.1f}</b> <small>± {found['spread']:.1f}</small>" in page
     assert f"+{found['fixed']}" in page and "2025-01-02" in page and "2 CPU cores" in page
+    assert f"{bench.arms['base'][0]['questions']} test questions" in page
     assert "每" not in page and "种子" in proof("zh", measured)
 
 
