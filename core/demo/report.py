@@ -58,6 +58,7 @@ class Bench:
 
     @property
     def trained(self) -> list[str]:
+        """The arms that are trained, in the order of the table."""
         return [arm for arm in self.arms if arm not in ABOUT and arm != BASE]
 
     @property
@@ -195,7 +196,7 @@ def _about(bench: Bench) -> str:
     dates = sorted({run["date"] for run in runs})
     main = next((bench.arms[arm] for arm in ("emit", BASE, *bench.arms) if arm in bench.arms), {})
     first = next(iter(main.values()))
-    seeds = sorted({seed for arm, found in bench.arms.items() for seed in found if arm not in ABOUT and arm != BASE})
+    seeds = sorted({seed for arm in bench.trained for seed in bench.arms[arm]})
     trained = f" (seeds {', '.join(map(str, seeds))})" if seeds else ""
     lines = [
         f"{first['questions']} test questions, {len(runs)} runs{trained}",

@@ -187,7 +187,8 @@ class QuestionWriter:
         return self._question(Task.DEFECT_CLASSIFICATION, title(sample.defect), wrong, order)
 
     def _other_defects(self, sample: Sample) -> list[str]:
-        """Names that are no other word for the sample's defect: all of the corpus, common ones if those are too few."""
+        """Names that are no other word for the sample's defect: of a training product its own, else all of the corpus; common
+        ones if those are too few."""
         assert sample.defect is not None
         training = sample.split == "train"
         place = (sample.dataset, sample.product, sample.defect, training)

@@ -164,26 +164,24 @@ class Kinds:
         sees and not which defects a product used to have: a defect that is new on this product is then still recognised.
         For the softmax over a patch's kinds these odds are an approximation, good where products are defective about as often.
         """
-        if product not in self._habits:
-            pictures, defects = self.counts[product]
-            overall = np.mean([np.divide(seen, number) for number, seen in self.counts.values()], axis=0)
-            rates = {
-                "own": (np.array(defects) + overall) / (pictures + 1),
-                "all": overall,
-            }  # as if one picture were an average one
-            odds = {}
-            for whose, rate in rates.items():
-                spoken_of = [
-                    sum(rate[i] for i, name in enumerate(self.names) if word in name.split()) for word in self.words
-                ]
-                known = np.clip(np.concatenate([rate, spoken_of]), 1e-6, 1 - 1e-6)
-                odds[whose] = np.log(known / (1 - known))
-            self._habits[product] = (odds["own"] - odds["all"]).astype(np.float32)
         return self._habits[product]
 
     @cached_property
     def _habits(self) -> dict[str, np.ndarray]:
-        return {}
+        shares = {product: np.divide(defects, pictures) for product, (pictures, defects) in self.counts.items()}
+        overall = np.mean(list(shares.values()), axis=0)
+        # As if each product had one picture more, an average one.
+        own = {
+            product: (np.array(defects) + overall) / (pictures + 1)
+            for product, (pictures, defects) in self.counts.items()
+        }
+        return {product: (self._odds(rate) - self._odds(overall)).astype(np.float32) for product, rate in own.items()}
+
+    def _odds(self, rate: np.ndarray) -> np.ndarray:
+        """Log odds of the defects, given their rates [kinds], and of the words, [kinds + words]."""
+        words = [sum(rate[i] for i, name in enumerate(self.names) if word in name.split()) for word in self.words]
+        known = np.clip(np.concatenate([rate, words]), 1e-6, 1 - 1e-6)
+        return np.log(known / (1 - known))
 
 
 def product_of(sample: Sample) -> str:

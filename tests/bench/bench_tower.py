@@ -20,6 +20,7 @@ def main() -> None:
 
     from core.demo.score import BASE
     from core.model import load_model
+    from core.model.adapters import inner_model
     from core.training import preset
     from core.training.grounding import Grounding
     from core.training.grounding_targets import Kinds
@@ -33,7 +34,7 @@ def main() -> None:
     model = add_lora(model, replace(config.lora, on=("vision",)), config.grounding.train)
     kinds = Kinds(("crack", "dent", "stain"), {"nut": (6, (1, 1, 1))})
     module = Grounding(model, processor.tokenizer, kinds, wording=15.0, keeping=4.0)
-    vision = module.model.base_model.model.model.vision_tower.config
+    vision = inner_model(model).model.vision_tower.config
     grid, size = vision.image_size[0] // vision.patch_size[0], vision.image_size[0]
     batch = {
         "pixel_values": torch.randn(PICTURES, 3, size, size),

@@ -62,8 +62,9 @@ class Asker:
         made = []
         if meta["defect"]:
             kinds = trained_defects(product.name) if training else tuple(product.defects)
-            made.append(self._of_texts(Task.DEFECT_DESCRIPTION, product, product.looks, kinds, meta["defect"], rng))
-            made.append(self._of_texts(Task.DEFECT_ANALYSIS, product, product.effects, kinds, meta["defect"], rng))
+            looks, effects = ({kind: texts[kind] for kind in kinds} for texts in (product.looks, product.effects))
+            made.append(self._of_texts(Task.DEFECT_DESCRIPTION, product, looks, meta["defect"], rng))
+            made.append(self._of_texts(Task.DEFECT_ANALYSIS, product, effects, meta["defect"], rng))
         known = list(facts(product, meta, rng, SEEN_PRODUCTS if training else tuple(PRODUCTS)))
         # Take the kinds of fact in turn, so that a product is not asked about its material again and again.
         turn = self._turn[product.name] = self._turn.get(product.name, -1) + 1
@@ -72,15 +73,9 @@ class Asker:
         return tuple(made)
 
     def _of_texts(
-        self,
-        task: Task,
-        product: Product,
-        texts: Mapping[str, str],
-        kinds: Sequence[str],
-        defect: str,
-        rng: random.Random,
+        self, task: Task, product: Product, texts: Mapping[str, str], defect: str, rng: random.Random
     ) -> Question:
-        near = [texts[kind] for kind in kinds if kind != defect and not alike(kind, defect)]
+        near = [texts[kind] for kind in texts if kind != defect and not alike(kind, defect)]
         rng.shuffle(near)
         if len(near) < 3:
             others = [p for p in PRODUCTS.values() if p.name != product.name]

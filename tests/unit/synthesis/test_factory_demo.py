@@ -89,7 +89,7 @@ def test_training_never_offers_what_only_the_test_shows(bench: Benchmark) -> Non
     strange |= {f"to {PRODUCTS[name].purpose}." for name in UNSEEN_PRODUCTS}
     for sample, question in train:
         product = PRODUCTS[sample.product]
-        unseen = {kind for kind in UNSEEN_DEFECTS[sample.product]}
+        unseen = set(UNSEEN_DEFECTS[sample.product])
         told = {product.looks[kind] for kind in unseen} | {product.effects[kind] for kind in unseen}
         said = set(question.options.values())
         assert not {text.lower() for text in said} & strange, question
