@@ -52,7 +52,9 @@ def build_form(services: Services) -> Form:
                 [(tr(f"train.switch.{name}"), name) for name in SWITCHES], value=switched_on(first),
                 label=tr("train.switches"), info=tr("train.switches.info"), elem_id="switches",
             )  # fmt: skip
-            with gr.Accordion(tr("train.settings"), open=False):
+            # Open until the form is filled: Gradio writes the values of a panel that was born closed once more, a frame
+            # after it is opened, over what is typed there by then.
+            with gr.Accordion(tr("train.settings"), open=True) as all_settings:
                 for section in ("basics", "grounding", "sft", "grpo", "evaluate"):
                     markup.view(f'<div class="section">{both(f"train.section.{section}")}</div>')
                     with gr.Row(elem_classes=["fields"]):
@@ -134,9 +136,10 @@ def build_form(services: Services) -> Form:
         choices = data_choices(services, request)
         picked = gr.Dropdown(choices=choices, value=choices[0][1] if choices else None)
         known = config.preset if config.preset in preset_names() else DEFAULT
-        return [known, picked, "", *tell(config, request), switched_on(config), *form_values(config)]
+        closed = gr.Accordion(open=False)
+        return [known, picked, "", closed, *tell(config, request), switched_on(config), *form_values(config)]
 
-    return Form(panel, started, fill, [chosen, data, status, *shown, switches, *inputs], data)
+    return Form(panel, started, fill, [chosen, data, status, all_settings, *shown, switches, *inputs], data)
 
 
 def start_run_of(
