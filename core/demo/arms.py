@@ -32,6 +32,12 @@ ARMS: dict[str, Arm] = {
     "emit": Arm("SFT, then difficulty-aware GRPO: the preset as it is."),
     "no_resampling": Arm("EMIT without answering all-wrong groups again.", {"grpo": {"resampling": 0}}),
     "no_reweighting": Arm("EMIT without weighting advantages by difficulty.", {"grpo": {"reweighting": False}}),
+    "running": Arm(
+        "EMIT, its weights from all groups of the same kind of question so far.", {"grpo": {"difficulty": "running"}}
+    ),
+    "prioritised": Arm(
+        "EMIT on questions that the model is unsure of when GRPO begins.", {"grpo": {"sampling": "prioritised"}}
+    ),
     "no_heatmap": Arm("EMIT without the tokens of the anomaly map; the soft prompt stays.", {"prompt": {"contrast": False}}),
     "no_soft_prompt": Arm(
         "EMIT without the learned soft prompt; the anomaly map stays.", {"prompt": {"soft_prompt": False}}

@@ -30,6 +30,36 @@ def difficulty_weight(correct: Tensor) -> Tensor:
     return torch.where(correct.any(dim=1), 1.0 + wrong, torch.ones_like(wrong))
 
 
+class RunningDifficulty:
+    """Weights from how hard a kind of question has been so far, instead of from one group alone (not in the paper).
+
+    G responses tell little of how hard their question is; those to questions of the same kind before it tell more.
+
+    Args:
+        pace: of the moving average of the share of wrong responses; the first group of a kind sets it.
+    """
+
+    def __init__(self, pace: float = 0.2) -> None:
+        self.pace = pace
+        self.wrong: dict[str, float] = {}
+
+    def __call__(self, kinds: Sequence[str], correct: Tensor) -> Tensor:
+        """Take in N groups, one after the other: the weight of each, 1 + its kind's average with it, float32 [N].
+
+        Args:
+            kinds: of the groups' questions.
+            correct: bool [N, G].
+        """
+        shares = (~correct.bool()).float().mean(dim=1).tolist()
+        return torch.tensor([1.0 + self.add(kind, share) for kind, share in zip(kinds, shares, strict=True)])
+
+    def add(self, kind: str, wrong: float) -> float:
+        """The kind's average with one more group."""
+        before = self.wrong.get(kind, wrong)
+        self.wrong[kind] = before + self.pace * (wrong - before)
+        return self.wrong[kind]
+
+
 def group_advantages(rewards: Tensor, group_size: int) -> Tensor:
     """(r - mean) / (std + 1e-4) within each group of `group_size` consecutive rewards [N * G], as TRL computes it."""
     grouped = rewards.view(-1, group_size)
@@ -37,16 +67,16 @@ def group_advantages(rewards: Tensor, group_size: int) -> Tensor:
     return (deviation / (grouped.std(dim=1, keepdim=True) + 1e-4)).flatten()
 
 
-def apply_difficulty(advantages: Tensor, correct: Tensor, *, reweighting: bool, resampling: bool) -> Tensor:
+def apply_difficulty(advantages: Tensor, correct: Tensor, weights: Tensor, *, resampling: bool) -> Tensor:
     """Advantages [N * G] after difficulty.
 
     Args:
         correct: bool [N, G].
-        reweighting: multiply by `difficulty_weight`.
+        weights: of the groups, [N]: `difficulty_weight` as in the paper, `RunningDifficulty`'s, or ones.
         resampling: groups without a right answer had their chance: their advantages are 0 (their KL term stays). With
             resampling off they keep their advantages.
     """
-    factor = difficulty_weight(correct) if reweighting else torch.ones(len(correct))
+    factor = weights.to(correct.device)
     if resampling:
         factor = factor * correct.any(dim=1)
     return advantages * factor.to(advantages).repeat_interleave(correct.shape[1])

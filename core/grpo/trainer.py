@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -24,7 +24,7 @@ from trl.trainer.utils import pad, use_adapter
 
 from core.errors import UserError
 from core.grpo.batches import group_metrics, group_rows, micro_batches
-from core.grpo.difficulty import apply_difficulty, difficulty_weight, group_advantages
+from core.grpo.difficulty import RunningDifficulty, apply_difficulty, difficulty_weight, group_advantages
 from core.grpo.generation import GroupGeneration, tile_count
 from core.grpo.prefix import allow_shared_prefix, freeze_statistics, obstacle
 from core.grpo.rewards import (
@@ -51,6 +51,8 @@ class DifficultyAwareGRPOTrainer(GroupGeneration):
     Args (beside TRL's):
         resampling: rounds in which groups without a right answer are answered again; 0 switches it off.
         reweighting: weigh advantages by 1 + wrong / G.
+        running: gives the weights instead; kinds of questions are told apart by dataset, product and question_type, where
+            the data set has these columns.
         shared_prefix: forward each prompt once per group where the model allows it.
         right: reward whose positive values mean "right"; it decides difficulty.
         record: called once a generation on the main process with one row per group: the columns of the data set
@@ -69,6 +71,7 @@ class DifficultyAwareGRPOTrainer(GroupGeneration):
         *rest: Any,
         resampling: int = 3,
         reweighting: bool = True,
+        running: RunningDifficulty | None = None,
         shared_prefix: bool = True,
         right: Callable[..., list[float]] = accuracy_reward,
         record: Callable[[list[dict[str, Any]]], None] | None = None,
@@ -88,7 +91,8 @@ class DifficultyAwareGRPOTrainer(GroupGeneration):
         super().__init__(model, reward_funcs, args, *rest, **kwargs)
         self.args.beta = self.beta = beta
         self._start = {n: p.detach().clone() for n, p in self._learning()} if own_reference else {}
-        self.resampling, self.reweighting, self.right, self.record = resampling, reweighting, right, record
+        self.resampling, self.reweighting, self.running = resampling, reweighting, running
+        self.right, self.record = right, record
         rows = self.args.per_device_train_batch_size * self.args.steps_per_generation
         if rows % self.num_generations:
             raise UserError(
@@ -128,9 +132,8 @@ class DifficultyAwareGRPOTrainer(GroupGeneration):
         advantages = group_advantages(rewards, size) if self.scale_rewards == "group" else self._unscaled(rewards, size)
         correct = gather(self._correct.to(device))
         hard = gather(torch.tensor(self._resamplings, device=device))
-        final = apply_difficulty(
-            advantages, correct, reweighting=self.reweighting, resampling=self.resampling > 0 and self.model.training
-        )
+        weights = self._weights(inputs, correct)
+        final = apply_difficulty(advantages, correct, weights, resampling=self.resampling > 0 and self.model.training)
         first = self.accelerator.process_index * len(inputs)
         batch["advantages"] = final[first : first + len(inputs)]
         with torch.no_grad():
@@ -140,8 +143,16 @@ class DifficultyAwareGRPOTrainer(GroupGeneration):
                 with self._reference() as reference:
                     batch["ref_per_token_logps"] = self._score(reference, batch)
         self._note(rewards_per_func, rewards, correct, hard)
-        self._record(inputs, completions, rewards_per_func, rewards, final, correct, hard)
+        self._record(inputs, completions, rewards_per_func, rewards, final, correct, hard, weights)
         return batch
+
+    def _weights(self, inputs: list[dict[str, Any]], correct: Tensor) -> Tensor:
+        """Of the groups of all processes, [N]."""
+        if not self.reweighting:
+            return torch.ones(len(correct))
+        if self.running is None or not self.model.training:
+            return difficulty_weight(correct)
+        return self.running(gather_object([kind_of(row) for row in inputs[:: self._group_size]]), correct)
 
     def _learning(self) -> list[tuple[str, torch.nn.Parameter]]:
         return [(name, p) for name, p in self.model.named_parameters() if p.requires_grad]
@@ -281,7 +292,7 @@ class DifficultyAwareGRPOTrainer(GroupGeneration):
 
     def _record(
         self, inputs: list[dict[str, Any]], completions: list, per_func: Tensor, rewards: Tensor, advantages: Tensor,
-        correct: Tensor, resamplings: Tensor,
+        correct: Tensor, resamplings: Tensor, weights: Tensor,
     ) -> None:  # fmt: skip
         if self.record is None or not self.model.training:
             return
@@ -291,12 +302,16 @@ class DifficultyAwareGRPOTrainer(GroupGeneration):
         if not self.accelerator.is_main_process:
             return
         named = {name: per_func[:, i] for i, name in enumerate(self.reward_func_names)}
-        weights = difficulty_weight(correct) if self.reweighting else torch.ones(len(correct))
         self.record(
             group_rows(
                 rows, self.state.global_step + 1, texts, named, rewards, advantages, correct, resamplings, weights
             )
         )
+
+
+def kind_of(row: Mapping[str, Any]) -> str:
+    """The kind of question for `RunningDifficulty`: product and type, as far as they are known."""
+    return "/".join(str(row.get(name, "")) for name in ("dataset", "product", "question_type"))
 
 
 def _is_sharded() -> bool:

@@ -49,10 +49,11 @@ class Prompting:
 @dataclass(frozen=True)
 class Grounding:
     """Before the first stage, for small models: the tower is told what the training pictures show (core.training.grounding;
-    not in the paper). The ViT learns through the adapters of `lora`, what `train` names in full.
+    not in the paper). What `train` names learns in full, the ViT otherwise through the adapters of `lora`.
 
     Attributes:
-        train: which parts learn in full.
+        train: which parts learn in full. With "vision" the ViT's matrices do, by Muon, and afterwards they are put into its
+            adapters (core.training.compressing): it sees more, and an adapter is still all there is to keep.
         batch_size: pictures per optimizer step over all devices.
         wording: weight of the words in a picture's tokens, beside patches and gist.
         keeping: weight of how far the tokens may move from the base's otherwise.
@@ -113,6 +114,10 @@ class GRPO:
         micro_batch: responses per forward pass on one device: whole groups, or an even part of one.
         resampling: rounds of generating groups without a right answer again (0 switches it off).
         reweighting: weigh advantages by 1 + wrong / G.
+        difficulty: what the weight comes from: the "group" alone as in the paper, or all groups of questions of the same product
+            and type so far ("running").
+        sampling: "uniform" passes over the questions as in the paper; "prioritised" draws those more often whose answer the
+            model is unsure of when the stage begins (core.training.priorities), and so leaves out what it has mastered.
         shared_prefix: forward a group's prompt once instead of G times.
         rewards: weights of accuracy, length, format, repetition.
         beta: of the KL term; 0 needs no reference pass.
@@ -137,6 +142,8 @@ class GRPO:
     rewards: tuple[float, ...] = (3.0, 1.0, 1.0, 1.0)
     resampling: int = 3
     reweighting: bool = True
+    difficulty: Literal["group", "running"] = "group"
+    sampling: Literal["uniform", "prioritised"] = "uniform"
     shared_prefix: bool = True
     checkpoint_vision: bool = False
     gradient_checkpointing: bool = False
@@ -144,9 +151,14 @@ class GRPO:
 
 @dataclass(frozen=True)
 class Lora:
-    """Adapters on the LLM's and the ViT's linear layers."""
+    """Adapters on the LLM's and the ViT's linear layers.
+
+    Attributes:
+        vision_rank: of the ViT's; 0 takes `rank`. `alpha` belongs to `rank`: another one keeps their proportion.
+    """
 
     rank: int = 16
+    vision_rank: int = 0
     alpha: int = 32
     dropout: float = 0.0
     on: tuple[str, ...] = ("llm", "vision")

@@ -9,7 +9,9 @@ from typing import Any
 from datasets import Dataset
 
 from core.files import write_atomic
-from core.grpo.trainer import DifficultyAwareGRPOTrainer
+from core.grpo.difficulty import RunningDifficulty
+from core.grpo.trainer import DifficultyAwareGRPOTrainer, kind_of
+from core.runs import RunFolder
 from core.training.checkpoints import ExactCheckpoints
 from core.training.pictures import Pictures
 from core.training.questions import Course
@@ -40,6 +42,14 @@ def rows_of(course: Course, pictures: Pictures) -> Dataset:
         return {name: [row[name] for row in rows] for name in rows[0]}
 
     return Dataset.from_dict({"position": list(range(len(course)))}).with_transform(look_up)
+
+
+def running_of(run: RunFolder) -> RunningDifficulty:
+    """The running difficulty as the groups that a run keeps have left it."""
+    running = RunningDifficulty()
+    for row in run.difficulty().to_dict("records"):
+        running.add(kind_of(row), row["wrong"])
+    return running
 
 
 class Recorder:

@@ -186,5 +186,13 @@ def first_questions(bench: Benchmark, count: int, seed: int = 0) -> Benchmark:
     return bench.select(_with(bench.samples[n], sorted(chosen[n])) for n in sorted(chosen))
 
 
+def benchmark_of(bench: Benchmark, asked: Iterable[Asked]) -> Benchmark:
+    """The samples of `asked` with these questions alone, in its order, for questions that follow each other as in `bench`."""
+    chosen: dict[str, tuple[Sample, list[int]]] = {}
+    for one in asked:
+        chosen.setdefault(one.sample.image, (one.sample, []))[1].append(one.index)
+    return bench.select(_with(sample, indexes) for sample, indexes in chosen.values())
+
+
 def _with(sample: Sample, indexes: Iterable[int]) -> Sample:
     return replace(sample, questions=tuple(sample.questions[i] for i in indexes))

@@ -31,12 +31,14 @@ from core.runs import Journal, RunFolder
 from core.training.answering_stage import answer_both, validation_accuracy
 from core.training.checkpoints import BEST, best_of, load_trained, newest_usable, save_final, save_trained, step_of
 from core.training.claiming import claim
+from core.training.compressing import free_tower, into_adapters
 from core.training.config import RunConfig
 from core.training.explaining import environment, explain_failure
 from core.training.grounding_stage import GroundingStage
-from core.training.grpo_stage import GRPOStage, Recorder, rows_of
+from core.training.grpo_stage import GRPOStage, Recorder, rows_of, running_of
 from core.training.parts import add_lora, attend_plainly, checkpoint_vision, size_of, switch_comparison, train_in_full
 from core.training.pictures import keep_pictures
+from core.training.priorities import pool_of, prioritised
 from core.training.questions import (
     Course,
     check_pictures,
@@ -46,6 +48,7 @@ from core.training.questions import (
     lay_out,
     protocol_of,
 )
+from core.training.rules import check_world
 from core.training.settings import trainer_settings, weights_of
 from core.training.sft_stage import SFTStage
 from core.training.stopping import StopRequested, stopper
@@ -117,7 +120,7 @@ class Work:
         config = self.config
         if config.threads:
             torch.set_num_threads(config.threads)
-        self._check_world()
+        check_world(config, self.world)
         self.snapshot = self._snapshot()
         if self.journal:
             write_json(self.run.path / "environment.json", environment(PROJECT, self.snapshot.digest))
@@ -133,21 +136,6 @@ class Work:
             self.grpo(train_bench)
         if config.evaluate.final and "evaluation" not in self.done:
             self.evaluation()
-
-    def _check_world(self) -> None:
-        wanted = self.config.processes
-        if self.world > 1 and self.world % wanted:
-            raise UserError(
-                f"The config wants {wanted} processes a machine, {self.world} were started: make them agree."
-            )
-        if self.config.grpo.groups % self.world:
-            raise UserError(
-                f"grpo.groups must be a multiple of the {self.world} processes: no group may lie on two of them."
-            )
-        if wanted > 1 and self.world == 1:
-            raise UserError(
-                f"The config wants {wanted} processes: start it with torchrun --nproc_per_node {wanted} -m core.training."
-            )
 
     def _snapshot(self) -> Snapshot:
         """The run's own copy of the snapshot: the original may move, what it holds may not change."""
@@ -264,6 +252,7 @@ class Work:
         assert self.config.lora is not None  # the config is checked
         # The language model is not asked anything, so its adapters come with the next stage.
         model = add_lora(model, replace(self.config.lora, on=("vision",)), section.train)
+        before = free_tower(model) if "vision" in section.train else {}
         rows = section.batch_size // self.world
         args = TrainingArguments(**self.arguments(section, "grounding", section.max_steps, rows, 1))
         weights = {"wording": section.wording, "keeping": section.keeping}
@@ -271,6 +260,9 @@ class Work:
         self.say(model, f"Grounding: {trainer.about}", section.max_steps)
         train(trainer, self.watcher("grounding", trainer, None), self.resume_point("grounding"))
         if self.journal:
+            if before:
+                kept = into_adapters(model, before, trainer.some_pictures())
+                print(f"The adapters hold {kept:.1%} of what the tower has learned.", flush=True)
             save_trained(model, self.run.path / "grounding" / "trained.safetensors", statistics=False)
             self.journal.stage_done("grounding")
         self._barrier(trainer)
@@ -325,7 +317,10 @@ class Work:
             self.take_up(model, "sft", "grounding")
         if section.checkpoint_vision:
             checkpoint_vision(model)
-        course = self.course(bench, section, section.groups, thinking=self.config.prompt.thinking, tasks="all")
+        course = self.course(bench, pool_of(section), section.groups, thinking=self.config.prompt.thinking, tasks="all")
+        if section.sampling == "prioritised":
+            main = self.journal is not None
+            course = prioritised(course, self.config, model, processor, self.run.path, main=main, check=stopper.check)
         rows = section.micro_batch
         accumulation = section.groups * section.group_size // (rows * self.world)
         args = GRPOConfig(
@@ -342,7 +337,9 @@ class Work:
             reweighting=section.reweighting, shared_prefix=section.shared_prefix, record=recorder,
         )  # fmt: skip
         watcher = self.watcher("grpo", trainer, processor, flush=recorder.flush)
-        train(trainer, watcher, self.resume_point("grpo"))
+        checkpoint = self.resume_point("grpo")
+        trainer.running = running_of(self.run) if section.difficulty == "running" else None
+        train(trainer, watcher, checkpoint)
         recorder.flush()
         if self.journal:
             tuned = trainer.accelerator.unwrap_model(trainer.model)

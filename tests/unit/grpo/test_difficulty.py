@@ -8,7 +8,7 @@ import torch
 
 from core.errors import UserError
 from core.grpo import difficulty_weight
-from core.grpo.difficulty import apply_difficulty, group_advantages, resample
+from core.grpo.difficulty import RunningDifficulty, apply_difficulty, group_advantages, resample
 from core.runs import hardest
 
 YES, NO = True, False
@@ -41,8 +41,21 @@ def test_advantages_are_of_the_group():
 def test_both_parts_can_be_switched(reweighting, resampling, factors):
     advantages = torch.tensor([1.0, -1.0, 2.0, -2.0])
     correct = torch.tensor([[YES, NO], [NO, NO]])
-    changed = apply_difficulty(advantages, correct, reweighting=reweighting, resampling=resampling)
+    weights = difficulty_weight(correct) if reweighting else torch.ones(2)
+    changed = apply_difficulty(advantages, correct, weights, resampling=resampling)
     assert changed.tolist() == [factors[0], -factors[0], 2 * factors[1], -2 * factors[1]]
+
+
+def test_a_running_weight_remembers_the_kind_of_question():
+    running = RunningDifficulty(pace=0.5)
+    correct = torch.tensor([[YES, NO], [YES, YES], [NO, NO], [YES, YES]])
+    weights = running(["nut/where", "bolt/where", "nut/where", "bolt/where"], correct)
+    assert weights.tolist() == [1.5, 1.0, 1.75, 1.0]
+    assert running(["nut/where"], torch.tensor([[YES, YES]])).tolist() == [1.375]  # easy now, hard so far
+    again = RunningDifficulty(pace=0.5)
+    for wrong in (0.5, 1.0, 0.0):
+        again.add("nut/where", wrong)
+    assert again.wrong["nut/where"] == running.wrong["nut/where"]
 
 
 def test_only_hard_groups_are_answered_again_once_a_round_until_one_is_right():

@@ -164,14 +164,15 @@ def test_the_tower_learns_and_the_next_stages_go_on_with_it(base, snapshot, tmp_
     assert not torch.equal(learned[first], after[first])
 
 
-def test_a_stopped_grounding_goes_on_as_if_nothing_had_happened(base, snapshot, tmp_path, monkeypatch):
+@pytest.mark.parametrize("parts", [["mlp"], ["mlp", "vision"]])
+def test_a_stopped_grounding_goes_on_as_if_nothing_had_happened(base, snapshot, tmp_path, monkeypatch, parts):
     from safetensors.torch import load_file
 
     from core.training import worker
     from core.training.stopping import stopper
 
     config = quick(base, snapshot, **GROUNDED).with_(
-        sft={"enabled": False}, grpo={"max_steps": 1}, evaluate={"final": ""}
+        grounding={"train": parts}, sft={"enabled": False}, grpo={"max_steps": 1}, evaluate={"final": ""}
     )
     whole = worker.run(config, tmp_path / "whole")
     stage = worker.GroundingStage
@@ -189,6 +190,8 @@ def test_a_stopped_grounding_goes_on_as_if_nothing_had_happened(base, snapshot, 
     stopper.requested = False
     again = worker.run(config, tmp_path / "stopped")
     one, two = (load_file(run.path / "grounding" / "trained.safetensors") for run in (whole, again))
+    assert not any("base_layer" in name for name in one)  # a tower that learned in full is in its adapters
+    assert max(value.abs().max() for name, value in one.items() if "lora_B" in name) > 0
     assert one.keys() == two.keys() and all(torch.equal(one[name], two[name]) for name in one)
 
 
