@@ -66,6 +66,8 @@ TEXTS = {
     "train.field.grpo.max_steps": ("At most steps (0: epochs decide)", "最多步数（0：由轮数决定）"),
     "train.field.grpo.groups": ("Questions per step", "每步问题数"),
     "train.field.grpo.group_size": ("Answers per question", "每题回答数"),
+    "train.field.grpo.sampling": ("Questions drawn", "问题抽取方式"),
+    "train.field.grpo.difficulty": ("Difficulty measured on", "难度依据"),
     "train.field.grpo.max_new_tokens": ("Longest answer (tokens)", "回答最大长度（词元）"),
     "train.field.grpo.temperature": ("Temperature", "温度"),
     "train.field.grpo.learning_rate": ("Learning rate", "学习率"),

@@ -50,6 +50,8 @@ FIELDS = (
     Field("grpo.max_steps", "integer", "grpo"),
     Field("grpo.groups", "integer", "grpo"),
     Field("grpo.group_size", "integer", "grpo"),
+    Field("grpo.sampling", "choice", "grpo", ("uniform", "prioritised")),
+    Field("grpo.difficulty", "choice", "grpo", ("group", "running")),
     Field("grpo.max_new_tokens", "integer", "grpo"),
     Field("grpo.temperature", "number", "grpo"),
     Field("grpo.learning_rate", "number", "grpo"),
