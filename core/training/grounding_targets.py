@@ -24,7 +24,7 @@ PLACES = frozenset(word for region in REGIONS for word in region.split())
 UNKNOWN = -1.0  # of a target that nobody knows: it counts for nothing
 NOTHING = "no"  # the word for a picture that bears none
 FINE = 4  # fields along a patch's side in which a mask is kept
-STRANGE = 2  # every so many pictures one of no product is made beside them
+STRANGE = 4  # every so many pictures one of no product is made beside them
 COVERED = 0.05  # of a patch, from which on it shows the defect
 
 
@@ -296,7 +296,7 @@ class Pictures:
         return {**batch, "strangers": torch.stack(strangers)} if strangers else batch
 
     def _stranger(self, number: int, rng: random.Random) -> Tensor:
-        """A picture of no product: two that lie over each other, in other colours, light and dark exchanged at times; now and then
+        """A picture of no product: two that lie over each other, in other colours, light and dark exchanged at times; at others
         a plain one. What is kept on the training products alone is lost on all others."""
         one, other = (self._thumbnail(n).float() for n in (number, rng.randrange(len(self.shown))))
         if rng.random() < 0.3:
