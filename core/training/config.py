@@ -56,7 +56,8 @@ class Grounding:
             adapters (core.training.compressing): it sees more, and an adapter is still all there is to keep.
         batch_size: pictures per optimizer step over all devices.
         wording: weight of the words in a picture's tokens, beside patches and gist.
-        keeping: weight of how far the tokens may move from the base's otherwise.
+        keeping: weight of how far the tokens may move from the base's otherwise, on the training pictures, or with `strange`
+            on pictures made from them that show no product: that keeps the names of other products, too.
     """
 
     enabled: bool = False
@@ -68,6 +69,7 @@ class Grounding:
     warmup: float = 0.05
     wording: float = 15.0
     keeping: float = 4.0
+    strange: bool = False
 
 
 @dataclass(frozen=True)

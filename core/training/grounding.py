@@ -125,8 +125,7 @@ class Grounding(nn.Module):
     Args:
         model: EMIT, with or without adapters.
         kinds: of the training part.
-        wording, keeping: weights of these parts of the loss; the last is measured on every second picture, since it takes a
-            pass of the base.
+        wording, keeping: weights of these parts of the loss; the last takes a pass of the base.
     """
 
     def __init__(self, model: Any, tokenizer: Any, kinds: Kinds, *, wording: float, keeping: float = 0.0) -> None:
@@ -150,13 +149,20 @@ class Grounding(nn.Module):
         self._before = [copy.deepcopy(inner.model, {id(language): language})] if keeping else []
 
     def forward(
-        self, pixel_values: Tensor, patches: Tensor, gist: Tensor, wording: Tensor, habit: Tensor
+        self,
+        pixel_values: Tensor,
+        patches: Tensor,
+        gist: Tensor,
+        wording: Tensor,
+        habit: Tensor,
+        strangers: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """`{"loss"}`; what share was right is left in `figures`.
 
         Args:
             pixel_values: thumbnails [N, 3, h, w].
             habit: of each picture's product, [N, kinds + words], see `Kinds.habit`.
+            strangers: thumbnails [M, 3, h, w] on which tokens are kept as they were; by default every second picture.
             patches, gist, wording: as the functions above take them.
         """
         kinds, words = habit.split([self.patch.out_features - 1, len(self.said)], dim=1)
@@ -168,9 +174,10 @@ class Grounding(nn.Module):
         loss = first + second + self.wording * third
         self.figures = {"patches": covered.item(), "gist": known.item(), "wording": said.item()}
         if self.keeping:
+            now = tokens[::2] if strangers is None else _look(inner_model(self.model).model, strangers)[1]
             with torch.no_grad():
-                before = _look(self._before[0], pixel_values[::2])[1]
-            moved = keeping_loss(tokens[::2], before, self.basis)
+                before = _look(self._before[0], pixel_values[::2] if strangers is None else strangers)[1]
+            moved = keeping_loss(now, before, self.basis)
             loss = loss + self.keeping * moved
             self.figures["moved"] = moved.item()
         return {"loss": loss}

@@ -52,9 +52,16 @@ class GroundingStage(ExactCheckpoints, Trainer):
 
     @classmethod
     def on(
-        cls, bench: Benchmark, model: Any, processor: Any, args: TrainingArguments, **weights: float
+        cls,
+        bench: Benchmark,
+        model: Any,
+        processor: Any,
+        args: TrainingArguments,
+        *,
+        strange: bool = False,
+        **weights: float,
     ) -> GroundingStage:
-        """On the training part `bench`; `weights` of the loss as `Grounding` takes them.
+        """On the training part `bench`; `strange` as `Pictures` takes it, `weights` of the loss as `Grounding` takes them.
 
         Raises:
             UserError: see `shown_in`.
@@ -67,7 +74,7 @@ class GroundingStage(ExactCheckpoints, Trainer):
         grid = vision.image_size[0] // vision.patch_size[0]
         kinds, shown = shown_in(bench, grid)
         module = Grounding(model, processor.tokenizer, kinds, **weights)
-        return cls(module, Pictures(kinds, shown, processor, grid, seed=args.seed), args)
+        return cls(module, Pictures(kinds, shown, processor, grid, seed=args.seed, strange=strange), args)
 
     def _get_train_sampler(self, train_dataset: Any = None) -> torch.utils.data.Sampler:
         return torch.utils.data.SequentialSampler(self.train_dataset)  # type: ignore[arg-type]

@@ -60,7 +60,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "full": {
         **_TINY,
         "lora": {**_TINY["lora"], "vision_rank": 32},
-        "grounding": {**_BEFORE, "train": ("mlp", "vision"), "max_steps": 4800},
+        "grounding": {**_BEFORE, "train": ("mlp", "vision"), "max_steps": 4400, "keeping": 8.0, "strange": True},
         "sft": {**_FIRST, "max_steps": 250},
         "grpo": {**_SHORT, "max_steps": 60},
         "evaluate": {"every": 50, "questions": 250, "patience": 5, "final_questions": 600},

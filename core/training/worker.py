@@ -256,7 +256,7 @@ class Work:
         rows = section.batch_size // self.world
         args = TrainingArguments(**self.arguments(section, "grounding", section.max_steps, rows, 1))
         weights = {"wording": section.wording, "keeping": section.keeping}
-        trainer = GroundingStage.on(bench, model, processor, args, **weights)
+        trainer = GroundingStage.on(bench, model, processor, args, strange=section.strange, **weights)
         self.say(model, f"Grounding: {trainer.about}", section.max_steps)
         train(trainer, self.watcher("grounding", trainer, None), self.resume_point("grounding"))
         if self.journal:

@@ -126,6 +126,19 @@ def test_what_a_product_tells_already_is_not_learned_from_its_pictures():
     assert not one.habit("nut").any()
 
 
+def test_strangers_are_no_training_picture_and_the_same_in_every_run(base, tmp_path):
+    from core.model import load_model
+    from core.training.grounding_targets import STRANGE, Pictures
+
+    kinds, shown = shown_in(make_benchmark(tmp_path, train=6).split("train"), 4)
+    processor = load_model(base)[1]
+    turns = [(number, 0) for number in range(len(shown))]
+    one, two = (Pictures(kinds, shown, processor, 4, seed=3, strange=True)(turns) for _ in range(2))
+    assert torch.equal(one["strangers"], two["strangers"]) and torch.isfinite(one["strangers"]).all()
+    assert len(one["strangers"]) == -(-len(turns) // STRANGE)
+    assert one["strangers"].shape[1:] == one["pixel_values"].shape[1:]
+
+
 def test_a_part_without_defects_cannot_be_grounded(tmp_path):
     bench = make_benchmark(tmp_path, train=4)
     normal = bench.select(sample for sample in bench.split("train") if not sample.defect)
@@ -164,7 +177,9 @@ def test_the_tower_learns_and_the_next_stages_go_on_with_it(base, snapshot, tmp_
     assert not torch.equal(learned[first], after[first])
 
 
-@pytest.mark.parametrize("parts", [["mlp"], ["mlp", "vision"]])
+@pytest.mark.parametrize(
+    "parts", [{"train": ["mlp"]}, {"train": ["mlp", "vision"], "strange": True}], ids=["adapters", "tower"]
+)
 def test_a_stopped_grounding_goes_on_as_if_nothing_had_happened(base, snapshot, tmp_path, monkeypatch, parts):
     from safetensors.torch import load_file
 
@@ -172,7 +187,7 @@ def test_a_stopped_grounding_goes_on_as_if_nothing_had_happened(base, snapshot, 
     from core.training.stopping import stopper
 
     config = quick(base, snapshot, **GROUNDED).with_(
-        grounding={"train": parts}, sft={"enabled": False}, grpo={"max_steps": 1}, evaluate={"final": ""}
+        grounding=parts, sft={"enabled": False}, grpo={"max_steps": 1}, evaluate={"final": ""}
     )
     whole = worker.run(config, tmp_path / "whole")
     stage = worker.GroundingStage
