@@ -141,11 +141,27 @@ def _check(experiment: Experiment, arm: str) -> None:
 
 
 def fingerprint(config: RunConfig, experiment: Experiment) -> str:
-    """Of all that decides a result: settings, base weights, and the content of the snapshot (not where it lies)."""
+    """Of all that decides a result: settings, base weights, and the content of the snapshot (not where it lies).
+
+    Settings count where they differ from the defaults: an option that is added later, and is off, changes nothing.
+    """
     plain = config.to_dict()
     for name in ("name", "snapshot", "preset", "save"):
         plain.pop(name)
-    return digest([plain, base_digest(config.base), experiment.snapshot.digest])[:16]
+    settings = differing(plain, RunConfig().to_dict())
+    return digest([settings, base_digest(config.base), experiment.snapshot.digest])[:16]
+
+
+def differing(value: dict[str, Any], usual: dict[str, Any]) -> dict[str, Any]:
+    """The entries of nested settings that are not as usual."""
+    found = {}
+    for name, entry in value.items():
+        other = usual.get(name)
+        if isinstance(entry, dict) and isinstance(other, dict):
+            entry, other = differing(entry, other), {}
+        if entry != other:
+            found[name] = entry
+    return found
 
 
 def base_digest(base: str) -> str:

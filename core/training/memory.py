@@ -159,6 +159,7 @@ def estimate(config: RunConfig, *, prompt_tokens: int = PROMPT_TOKENS, tiles: in
         rows = ground.batch_size // config.processes
         stages["grounding"] = {
             "weights": weights + 4 * learning,
+            "reference": width * (sizes["vision"] + sizes["mlp"]) if ground.keeping else 0,
             "gradients": 4 * learning,
             "optimizer": 8 * learning,
             "activations": _activations(shape, 0, rows, width, False, True),

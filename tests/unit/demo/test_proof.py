@@ -131,3 +131,21 @@ def test_settings_are_read_as_yaml() -> None:
     for bad in ("grpo.max_steps", "=4", "grpo.=4", "a=[1"):
         with pytest.raises(UserError, match="--set"):
             settings_of([bad])
+
+
+def test_an_option_that_is_off_changes_no_fingerprint_and_one_that_is_on_does(
+    experiment: Experiment, monkeypatch
+) -> None:
+    settings = experiment.settings
+    known = proof.fingerprint(settings, experiment)
+    whole = RunConfig.to_dict
+
+    def with_more(self):
+        plain = whole(self)
+        return {**plain, "grpo": {**plain["grpo"], "added_later": 0}, "also": {"new": None}}
+
+    monkeypatch.setattr(RunConfig, "to_dict", with_more)
+    assert proof.fingerprint(settings, experiment) == known
+    monkeypatch.undo()
+    assert proof.fingerprint(settings.with_(grpo={"sampling": "prioritised"}), experiment) != known
+    assert proof.differing({"a": {"b": 1, "c": 2}, "d": 3}, {"a": {"b": 1, "c": 0}, "d": 3}) == {"a": {"c": 2}}
