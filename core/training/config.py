@@ -49,15 +49,13 @@ class Prompting:
 @dataclass(frozen=True)
 class Grounding:
     """Before the first stage, for small models: the tower is told what the training pictures show (core.training.grounding;
-    not in the paper). What `train` names learns in full, the ViT otherwise through the adapters of `lora`.
+    not in the paper). The ViT learns through the adapters of `lora`, what `train` names in full.
 
     Attributes:
-        train: which parts learn in full. With "vision" the ViT's matrices do, by Muon, and afterwards they are put into its
-            adapters (core.training.compressing): it sees more, and an adapter is still all there is to keep.
+        train: which parts learn in full.
         batch_size: pictures per optimizer step over all devices.
         wording: weight of the words in a picture's tokens, beside patches and gist.
-        keeping: weight of how far the tokens may move from the base's otherwise, on the training pictures, or with `strange`
-            on pictures made from them that show no product: that keeps the names of other products, too.
+        keeping: weight of how far the tokens may move from the base's otherwise.
     """
 
     enabled: bool = False
@@ -69,7 +67,6 @@ class Grounding:
     warmup: float = 0.05
     wording: float = 15.0
     keeping: float = 4.0
-    strange: bool = False
 
 
 @dataclass(frozen=True)
@@ -153,14 +150,9 @@ class GRPO:
 
 @dataclass(frozen=True)
 class Lora:
-    """Adapters on the LLM's and the ViT's linear layers.
-
-    Attributes:
-        vision_rank: of the ViT's; 0 takes `rank`. `alpha` belongs to `rank`: another one keeps their proportion.
-    """
+    """Adapters on the LLM's and the ViT's linear layers."""
 
     rank: int = 16
-    vision_rank: int = 0
     alpha: int = 32
     dropout: float = 0.0
     on: tuple[str, ...] = ("llm", "vision")
