@@ -309,7 +309,7 @@ class DifficultyAwareGRPOTrainer(GroupGeneration):
         )
 
 
-def kind_of(row: Mapping[str, Any]) -> str:
+def kind_of(row: Mapping[Any, Any]) -> str:
     """The kind of question for `RunningDifficulty`: product and type, as far as they are known."""
     return "/".join(str(row.get(name, "")) for name in ("dataset", "product", "question_type"))
 
