@@ -28,6 +28,7 @@ from core.files import digest, file_digest, read_json, write_atomic
 from core.mmad import Benchmark, Protocol, Snapshot
 from core.runs import RunFolder, RunState, list_runs, resume_run, start_run
 from core.training import RunConfig, preset
+from core.training.config import differing
 
 PROJECT = Path(__file__).resolve().parents[2]
 OUT = Path("data/proof")
@@ -150,18 +151,6 @@ def fingerprint(config: RunConfig, experiment: Experiment) -> str:
         plain.pop(name)
     settings = differing(plain, RunConfig().to_dict())
     return digest([settings, base_digest(config.base), experiment.snapshot.digest])[:16]
-
-
-def differing(value: dict[str, Any], usual: dict[str, Any]) -> dict[str, Any]:
-    """The entries of nested settings that are not as usual."""
-    found = {}
-    for name, entry in value.items():
-        other = usual.get(name)
-        if isinstance(entry, dict) and isinstance(other, dict):
-            entry, other = differing(entry, other), {}
-        if entry != other:
-            found[name] = entry
-    return found
 
 
 def base_digest(base: str) -> str:

@@ -7,33 +7,51 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from core.errors import UserError
 from core.files import write_json
 from core.mmad import Benchmark, Protocol
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 def validation_accuracy(
     model: Any, processor: Any, bench: Benchmark, protocol: Protocol, *, batch_size: int, check: Callable[[], None]
 ) -> float:
-    """Share of right answers of `model` as it is now; its mode is put back.
+    """Share of right answers of `model` as it is now, see `answers_now`."""
+    answers = answers_now(model, processor, bench, protocol, batch_size=batch_size, check=check, name="validation")
+    return float((answers["answer"] == answers["correct_answer"]).mean())
+
+
+def answers_now(
+    model: Any,
+    processor: Any,
+    bench: Benchmark,
+    protocol: Protocol,
+    *,
+    batch_size: int,
+    check: Callable[[], None],
+    name: str,
+) -> pd.DataFrame:
+    """Answers of a model amid its training, to all of `bench` on every process; its mode is put back.
 
     Args:
         check: called between batches; may raise.
+        name: of the model in the table.
     """
     from core.evaluation import answer_questions
 
     training = model.training
     model.eval()
     try:
-        answers = answer_questions(
+        return answer_questions(
             model, processor, bench, protocol=protocol, batch_size=batch_size, progress=lambda done, total: check(),
-            shard=(0, 1), name="validation",
+            shard=(0, 1), name=name,
         )  # fmt: skip
     finally:
         model.train(training)
-    return float((answers["answer"] == answers["correct_answer"]).mean())
 
 
 def answer_both(

@@ -348,3 +348,15 @@ def _value(hint: Any, current: Any, value: Any, where: str) -> Any:
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         raise UserError(f"{where} is {value!r}, {names.get(kind, kind)} is needed.")
     return value
+
+
+def differing(value: dict[str, Any], usual: dict[str, Any]) -> dict[str, Any]:
+    """The entries of nested settings that are not as usual, in their order."""
+    found = {}
+    for name, entry in value.items():
+        other = usual.get(name)
+        if isinstance(entry, dict) and isinstance(other, dict):
+            entry, other = differing(entry, other), {}
+        if entry != other:
+            found[name] = entry
+    return found

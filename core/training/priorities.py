@@ -17,6 +17,7 @@ import numpy as np
 
 from core.files import read_json, write_json
 from core.mmad import Protocol
+from core.training.answering_stage import answers_now
 from core.training.config import GRPO, RunConfig
 from core.training.questions import Course, benchmark_of, judging_of
 
@@ -54,19 +55,10 @@ def prioritised(
 def chances_of(
     model: Any, processor: Any, course: Course, protocol: Protocol, *, batch_size: int, check: Callable[[], None]
 ) -> list[float]:
-    """The probability the model gives the right letter of each of `course.asked`; its mode is put back."""
-    from core.evaluation import answer_questions
-
-    training = model.training
-    model.eval()
-    try:
-        answers = answer_questions(
-            model, processor, benchmark_of(course.bench, course.asked),
-            protocol=replace(protocol, answering="letters", thinking=False), batch_size=batch_size,
-            progress=lambda done, total: check(), shard=(0, 1), name="chances",
-        )  # fmt: skip
-    finally:
-        model.train(training)
+    """The probability the model gives the right letter of each of `course.asked`, see `answers_now`."""
+    letters = replace(protocol, answering="letters", thinking=False)
+    pool = benchmark_of(course.bench, course.asked)
+    answers = answers_now(model, processor, pool, letters, batch_size=batch_size, check=check, name="chances")
     return [float(chance) for chance in answers["p_answer"]]
 
 

@@ -179,11 +179,8 @@ def first_questions(bench: Benchmark, count: int, seed: int = 0) -> Benchmark:
     places = [(number, index) for number, sample in enumerate(bench.samples) for index in range(len(sample.questions))]
     if not count or count >= len(places):
         return bench
-    chosen: dict[int, list[int]] = {}
-    for i in np.random.default_rng([seed, 11]).permutation(len(places))[:count]:
-        number, index = places[i]
-        chosen.setdefault(number, []).append(index)
-    return bench.select(_with(bench.samples[n], sorted(chosen[n])) for n in sorted(chosen))
+    chosen = sorted(places[i] for i in np.random.default_rng([seed, 11]).permutation(len(places))[:count])
+    return benchmark_of(bench, (Asked(bench.samples[number], index) for number, index in chosen))
 
 
 def benchmark_of(bench: Benchmark, asked: Iterable[Asked]) -> Benchmark:

@@ -333,7 +333,9 @@ class Work:
         )  # fmt: skip
         watcher = self.watcher("grpo", trainer, processor, flush=recorder.flush)
         checkpoint = self.resume_point("grpo")
-        trainer.running = running_of(self.run) if section.difficulty == "running" else None
+        if section.difficulty == "running":
+            trainer.accelerator.wait_for_everyone()  # the main process forgets what is done again, all others read what is left
+            trainer.running = running_of(self.run)
         train(trainer, watcher, checkpoint)
         recorder.flush()
         if self.journal:

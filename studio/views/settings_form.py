@@ -6,7 +6,7 @@ changes the fields, and what is started is what the YAML says.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -15,6 +15,7 @@ import yaml
 from core.errors import UserError
 from core.runs import RunFolder
 from core.training import RunConfig, preset
+from core.training.config import differing
 
 Kind = Literal["text", "integer", "number", "switch", "choice"]
 
@@ -139,22 +140,10 @@ def config_of(run: RunFolder) -> RunConfig:
 
 def to_yaml(config: RunConfig) -> str:
     """The preset's name and whatever differs from it."""
-    changed = _difference(preset(config.preset).to_dict(), config.to_dict())
+    changed = differing(config.to_dict(), preset(config.preset).to_dict())
     head = {"name": config.name, "preset": config.preset}
     rest = {key: value for key, value in changed.items() if key not in head}
     return yaml.safe_dump({**head, **rest}, sort_keys=False, allow_unicode=True)
-
-
-def _difference(base: Mapping[str, Any], value: Mapping[str, Any]) -> dict[str, Any]:
-    result = {}
-    for key, item in value.items():
-        other = base.get(key)
-        if isinstance(item, dict) and isinstance(other, dict):
-            if inner := _difference(other, item):
-                result[key] = inner
-        elif item != other:
-            result[key] = item
-    return result
 
 
 def _shown(field: Field, value: Any) -> Any:
