@@ -10,7 +10,7 @@ NOTES = """Pretrained by `python -m core.demo pretrain` on procedural pictures o
 {seeing} steps of dense targets (which part lies under a patch, its colours, its detail; which neutral mark is drawn on it: a
 line, a spot, an area; and for all patches alike, which marks the picture bears and where), {reading} steps of reading lessons on
 text alone, {telling} steps of telling in plain words which marks there are, {answering} steps of chats with options about
-products, parts, materials, colours, counts, places, marks and imagined defects, in {minutes:.0f} minutes on 2 CPU cores. No
+products, parts, materials, colours, counts, places, marks and imagined defects, in {minutes:.0f} minutes on {machine}. No
 picture of a defect is in its training: of defects it has read, in texts and in tokens that were given their names. It is the
 starting point of the demo, not an inspector."""
 
@@ -26,7 +26,7 @@ class Education:
         seeing, reading, telling, answering: optimizer steps of the stages.
         pictures: size of the pool.
         batch_seeing: pictures a step; batch_tokens: tokens of a reading step; batch_chats: chats a step
-            of telling and answering.
+            of telling and answering; batch_imagined: imagined defects a step.
         turns: questions in a chat about a picture.
         rate: peak learning rate of each stage, after a warm-up of 50 steps.
         wording: weight of the words in a picture's tokens (core.demo.wording).
@@ -35,11 +35,12 @@ class Education:
     seeing: int = 1800
     reading: int = 6000
     telling: int = 400
-    answering: int = 1200
+    answering: int = 1600
     pictures: int = 6000
     batch_seeing: int = 32
     batch_tokens: int = 2000
     batch_chats: int = 24
+    batch_imagined: int = 32
     turns: int = 5
     rate: Mapping[str, float] = field(default_factory=lambda: dict(RATES))
     wording: float = 5.0

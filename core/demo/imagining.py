@@ -1,9 +1,12 @@
 """Imagined defects: pictures of normal products whose tokens are given the words for a defect and its place.
 
 The tiny base shall read what its picture tokens say about defects without ever having been shown one. The tokens of a picture
-without marks say "no" (`wording`); here they are made to say the words of a defect instead: loudly, with now and
-then a second, fainter defect, or as a tower speaks that is not sure. Questions of all tasks about defects follow. What the
+without marks say "no" (`wording`); here they are made to say the words of a defect instead, as a tower speaks after minutes of
+grounding: all words a little, the true ones somewhat more, often hardly so. One question about the defect follows. What the
 base then lacks is what tuning has to teach: a tower that says such words when it sees a real defect.
+
+One question a chat, since the first reply gives the others away: of five in a row only one taught to read the tokens, and the
+base read nothing but what was said aloud.
 """
 
 from __future__ import annotations
@@ -28,11 +31,13 @@ from core.synthesis.regions import REGIONS, WORDINGS
 from core.training.grounding import LOUD
 from core.training.grounding_targets import NOTHING
 
-DEFECTIVE = 0.75  # share of pictures with an imagined defect
+PRESENCE = 0.25  # share of questions that ask whether there is a defect; half of them about pictures without one
 PAIRED = 0.6  # share that is shown behind a reference
 COMPARED = 0.8  # of these, share with the tokens of a comparison to read past
-FAINT = 0.7  # share of pictures whose tokens speak as faintly as those of a tower after minutes of grounding
 MARKED = 0.6  # share with a neutral mark, defect or not: that something is there does not make it a defect
+EVEN = 0.5  # how loudly a word is said that may be true or not
+STRENGTH = (0.8, 2.0)  # of a tower's speech
+FURTHER = 0.3  # share that goes on with a question about the product, which is the same beneath all words
 
 
 @dataclass(frozen=True)
@@ -53,22 +58,25 @@ def imagined_lesson(pool: Pool, rng: random.Random) -> Imagined:
     index = rng.randrange(len(pool))
     view = View.of(pool, index)
     product = PRODUCTS[view.meta["product"]]
-    defect = rng.choice(list(product.looks)) if rng.random() < DEFECTIVE else None
+    presence = rng.random() < PRESENCE
+    defect = None if presence and rng.random() < 0.5 else rng.choice(list(product.looks))
     cell = rng.randrange(9)
     if rng.random() < MARKED:
         view = view.marked(rng, 1)
         if view.marks and rng.random() < 0.8:  # what a tower without a word for it would call a mark
             cell = view.marks[0].cell
     told = f"There is a {defect} at the {rng.choice(WORDINGS[cell])}." if defect else "There is no defect."
-    asked = asked_of_defect(product, defect, cell, rng)
-    rng.shuffle(asked)
-    turns = [turn(question, rng, thinking=rng.random() < 0.4, reason=told) for question in asked]
-    if rng.random() < 0.5:
+    first, *others = asked_of_defect(product, defect, cell, rng)
+    turns = [turn(first if presence else rng.choice(others), rng, thinking=rng.random() < 0.4, reason=told)]
+    if rng.random() < FURTHER:
         turns.append(turn(asked_of(view.meta, rng)[0], rng, thinking=rng.random() < 0.3))
     paired = rng.random() < PAIRED and index ^ 1 < len(pool)
     shown = [View.of(pool, index ^ 1), view] if paired else [view]
     passage = chat_about(turns, paired=paired, compared=paired and rng.random() < COMPARED)
-    return Imagined(passage, shown, _said(defect, cell, rng))
+    said = _said(defect, cell, rng)
+    if defect is None and view.marks and rng.random() < 0.5:
+        del said[NOTHING]  # the tower says a mark then, and not that there is nothing
+    return Imagined(passage, shown, said)
 
 
 def asked_of_defect(product: Product, defect: str | None, cell: int, rng: random.Random) -> list[Asked]:
@@ -90,35 +98,32 @@ def asked_of_defect(product: Product, defect: str | None, cell: int, rng: random
 
 
 def _said(defect: str | None, cell: int, rng: random.Random) -> dict[str, float]:
-    return (_faintly if rng.random() < FAINT else _loudly)(defect, cell, rng)
+    """As a tower speaks: all names and places at some level, the true ones above it, another one now and then as well.
 
-
-def _loudly(defect: str | None, cell: int, rng: random.Random) -> dict[str, float]:
-    if defect is None:
-        return {NOTHING: rng.uniform(0.6, 1.2)}
-    loud = rng.uniform(0.5, 1.2)
-    said = {NOTHING: rng.uniform(-0.3, 0.3), **dict.fromkeys(defect.split(), loud)}
-    said |= {word: rng.uniform(0.5, 1.2) for word in REGIONS[cell].split()}
-    if rng.random() < 0.5:
-        other = rng.choice([name for name in DEFECTS if name != defect])
-        said = {**dict.fromkeys(other.split(), loud * rng.uniform(0, 0.5)), **said}
-    return said
-
-
-def _faintly(defect: str | None, cell: int, rng: random.Random) -> dict[str, float]:
-    """As a tower speaks that is not sure: all words a little, the true ones a little more, and sometimes not."""
+    The amounts are those that a grounded tower was measured to say: of a defect it is sure of 1, of most of them 0.1 above the
+    other names, which lie within 0.1 of each other; "no" at 0.65 where there is none, and at anything up to that where there is
+    one. Some towers speak more strongly: all that differs from an even chance is then so many times as far from it.
+    """
+    level, spread = rng.gauss(0.1, 0.1), rng.uniform(0.02, 0.12)
+    place = rng.gauss(0.2, 0.12)
     said: dict[str, float] = {}
     for name in DEFECTS:
-        told = rng.gauss(-0.03, 0.2)
-        said |= {word: told + rng.gauss(0, 0.05) for word in name.split()}
-    said |= {word: rng.gauss(0.1, 0.22) for region in REGIONS for word in region.split()}
+        told = level + rng.gauss(0, spread)
+        said |= {word: told + rng.gauss(0, 0.02) for word in name.split()}
+    if rng.random() < 0.5:
+        other = level + 0.6 * rng.random() ** 3
+        said |= dict.fromkeys(rng.choice([name for name in DEFECTS if name != defect]).split(), other)
+    said |= {word: place + rng.gauss(0, 0.06) for region in REGIONS for word in region.split()}
     if defect is None:
-        return {**said, NOTHING: rng.gauss(0.6, 0.13)}
-    sure = rng.random() ** 1.5
-    told = 0.08 + 0.9 * sure + rng.gauss(0, 0.05)
-    said |= {word: told + rng.gauss(0, 0.05) for word in defect.split()}
-    said |= {word: 0.12 + 0.9 * rng.random() ** 1.3 for word in REGIONS[cell].split()}
-    return {**said, NOTHING: rng.uniform(0.4, 0.65) if rng.random() < 0.4 * (1 - sure) else rng.uniform(-0.5, 0.5)}
+        said[NOTHING] = rng.gauss(0.68, 0.1)
+    else:
+        told = level + 0.04 + 1.1 * rng.random() ** 2
+        said |= {word: told + rng.gauss(0, 0.02) for word in defect.split()}
+        there = place + 0.05 + 0.9 * rng.random() ** 1.5
+        said |= {word: there + rng.gauss(0, 0.05) for word in REGIONS[cell].split()}
+        said[NOTHING] = rng.uniform(0.4, 0.6) if rng.random() < 0.4 else rng.uniform(-0.8, 0.5)
+    strength = rng.uniform(*STRENGTH)
+    return {word: EVEN + strength * (amount - EVEN) for word, amount in said.items()}
 
 
 def imagine(
@@ -134,13 +139,14 @@ def imagine(
         embedding: of a word, [width].
     """
     added = torch.zeros_like(tokens)
-    for row, words in zip(last, said, strict=True):
-        vectors = torch.stack([embedding(word).detach() for word in words]).to(tokens)
-        squares = vectors.square().sum(1)
-        wanted = LOUD * torch.tensor(list(words.values())).to(tokens) * squares
-        loudness = (1 + 0.25 * torch.randn(tokens.shape[1], 1, generator=generator)).clamp(0, 2).to(tokens)
-        missing = wanted * loudness - tokens[row].detach() @ vectors.T
-        # Words are not at right angles to each other: what one adds another has not to add.
-        gram = vectors @ vectors.T + 1e-3 * squares.mean() * torch.eye(len(words)).to(tokens)
-        added[row] = torch.linalg.solve(gram, missing.T).T @ vectors
+    with torch.autocast(tokens.device.type, enabled=False):  # no device solves in 16 bits
+        for row, words in zip(last, said, strict=True):
+            vectors = torch.stack([embedding(word).detach() for word in words]).to(tokens)
+            squares = vectors.square().sum(1)
+            wanted = LOUD * torch.tensor(list(words.values())).to(tokens) * squares
+            loudness = (1 + 0.25 * torch.randn(tokens.shape[1], 1, generator=generator)).clamp(0, 2).to(tokens)
+            missing = wanted * loudness - tokens[row].detach() @ vectors.T
+            # Words are not at right angles to each other: what one adds another has not to add.
+            gram = vectors @ vectors.T + 1e-3 * squares.mean() * torch.eye(len(words)).to(tokens)
+            added[row] = torch.linalg.solve(gram, missing.T).T @ vectors
     return tokens + added

@@ -53,7 +53,7 @@ GRADES = 30  # steps over which the mastery of a level is judged
 LETTERS = "ABCD"
 MUON = 13.0  # its learning rate in those of AdamW
 SHOWN = 3  # of so many steps of telling one shows pictures
-ANSWERING = ("chat", "imagine", "read")  # steps of the last stage, in turn
+ANSWERING = ("imagine", "chat", "imagine", "read")  # steps of the last stage, in turn
 TELLING = 0.3  # share of chats in plain words while answering
 START = 256  # pictures that the tower's start is fitted to
 MARKS = (0, 0, 0, 1, 1, 1, 2, 3, 4, 5)  # how many lie on a picture whose patches are labelled
@@ -67,6 +67,9 @@ class Pretraining:
 
         self.folder, self.education, self.device = folder, education, torch.device(device)
         self.model, self.processor = build_tiny(seed=education.seed, texts=vocabulary(), **tiny)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(education.seed)
+            look_back(self.model.model.language_model)
         self._move(self.device)
         vision = self.model.config.vision_config
         self.size = _first(vision.image_size)
@@ -75,7 +78,6 @@ class Pretraining:
             torch.manual_seed(education.seed)
             self.heads = DenseHeads(vision.hidden_size).to(self.device)
         self.words = word_ids(lambda text: ids_of(text, self.processor)).to(self.device)
-        look_back(self.model.model.language_model)
         self.half = self.device.type == "cuda" or multiplies_half()
         for part in (self.model.model.vision_tower, self.model.model.language_model):
             part.set_attn_implementation("eager" if self.half else "sdpa")
@@ -179,10 +181,13 @@ class Pretraining:
         """Write the checkpoint with 16-bit weights and its card."""
         from core.model.export import model_card, save
 
+        self._move("cpu")
         self._move(torch.bfloat16)
         save(self.model, self.processor, self.folder / "checkpoint")
         target = self.folder / "checkpoint"
-        notes = NOTES.format(minutes=self.seconds / 60, **asdict(self.education))
+        on_gpu = self.device.type == "cuda"
+        machine = "a GPU" if on_gpu else f"{torch.get_num_threads()} CPU cores"
+        notes = NOTES.format(minutes=self.seconds / 60, machine=machine, **asdict(self.education))
         card = model_card(self.model, title="EMIT tiny", folder="emit-tiny", base="", notes=notes, licence="apache-2.0")
         write_atomic(target / "README.md", card)
 
@@ -203,9 +208,11 @@ class Pretraining:
         rng = random.Random(f"{self.education.seed}/start")
         chosen = rng.sample(range(len(pool)), min(START, len(pool)))
         pixels = self._pixels([View.of(pool, index) for index in chosen], rng)
+        self._move("cpu")  # the same start on every device
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.education.seed)
-            look_around(self.model.model.vision_tower, pixels)
+            look_around(self.model.model.vision_tower, pixels.cpu())
+        self._move(self.device)
 
     def _see(self, pool: Pool) -> tuple[Tensor, dict[str, float]]:
         rng = self._rng()
@@ -240,7 +247,7 @@ class Pretraining:
         if lesson == "read":
             return self._read(pool)
         if lesson == "imagine":
-            return self._imagined(rng, [imagined_lesson(pool, rng) for _ in range(self.education.batch_chats // 2)])
+            return self._imagined(rng, [imagined_lesson(pool, rng) for _ in range(self.education.batch_imagined)])
         plainly = [rng.random() < TELLING for _ in range(self.education.batch_chats)]
         turns = self.education.turns
         return self._chat(
