@@ -106,7 +106,8 @@ def mirror(rng: Rng) -> Passage:
 def lists(rng: Rng) -> Passage:
     parts = []
     for _ in range(3):
-        length = rng.choice((1, 1, 2))  # the same for all options, or it would give them away
+        # The same for all options, or it would give them away; of many lengths, or a word is looked for by its distance alone.
+        length = rng.choice((1, 1, 2, 3))
         options = [" ".join(rng.sample(_words(), length)) for _ in LETTERS]
         parts.append(Part("".join(f"{letter}. {text}\n" for letter, text in zip(LETTERS, options, strict=True))))
         plainly = rng.random() < 0.4

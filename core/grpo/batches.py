@@ -8,8 +8,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from core.grpo.difficulty import difficulty_weight
-
 
 def micro_batches(batch: dict[str, Any], parts: int, group_size: int) -> list[dict[str, Any]]:
     """Consecutive rows; each part holds the tiles of its prompts once.
@@ -42,8 +40,8 @@ def micro_batches(batch: dict[str, Any], parts: int, group_size: int) -> list[di
     return result
 
 
-def group_metrics(rewards: Tensor, correct: Tensor, resamplings: Tensor) -> dict[str, float]:
-    """What is logged about N groups: rewards [N, G], correct bool [N, G], resamplings [N]."""
+def group_metrics(rewards: Tensor, correct: Tensor, resamplings: Tensor, weights: Tensor) -> dict[str, float]:
+    """What is logged about N groups: rewards [N, G], correct bool [N, G], resamplings [N], weights of their advantages [N]."""
     spread = rewards.std(dim=1)
     return {
         "reward": rewards.mean().item(),
@@ -53,7 +51,7 @@ def group_metrics(rewards: Tensor, correct: Tensor, resamplings: Tensor) -> dict
         "difficulty/hard_groups": (resamplings > 0).float().mean().item(),
         "difficulty/unsolved_groups": 1.0 - correct.any(dim=1).float().mean().item(),
         "difficulty/resamplings": resamplings.float().mean().item(),
-        "difficulty/weight": difficulty_weight(correct).mean().item(),
+        "difficulty/weight": weights.mean().item(),
     }
 
 

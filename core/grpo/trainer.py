@@ -142,7 +142,7 @@ class DifficultyAwareGRPOTrainer(GroupGeneration):
             if self.beta:
                 with self._reference() as reference:
                     batch["ref_per_token_logps"] = self._score(reference, batch)
-        self._note(rewards_per_func, rewards, correct, hard)
+        self._note(rewards_per_func, rewards, correct, hard, weights)
         self._record(inputs, completions, rewards_per_func, rewards, final, correct, hard, weights)
         return batch
 
@@ -283,11 +283,11 @@ class DifficultyAwareGRPOTrainer(GroupGeneration):
 
     # What is kept ------------------------------------------------------------------------------------------------------
 
-    def _note(self, per_func: Tensor, rewards: Tensor, correct: Tensor, resamplings: Tensor) -> None:
+    def _note(self, per_func: Tensor, rewards: Tensor, correct: Tensor, resamplings: Tensor, weights: Tensor) -> None:
         notes = self._metrics["train" if self.model.training else "eval"]
         for i, name in enumerate(self.reward_func_names):
             notes[f"rewards/{name}/mean"].append(per_func[:, i].nanmean().item())
-        for name, value in group_metrics(rewards.view(len(correct), -1), correct, resamplings).items():
+        for name, value in group_metrics(rewards.view(len(correct), -1), correct, resamplings, weights).items():
             notes[name].append(value)
 
     def _record(

@@ -45,10 +45,13 @@ def test_the_letter_is_the_one_before_the_words(write) -> None:
                 said = part.text.split("</think>")[0] if part.text != "<think>" else said
 
 
-def test_the_options_of_a_list_are_equally_long() -> None:
+def test_the_options_of_a_list_are_equally_long_and_lists_are_not() -> None:
+    seen = set()
     for seed in range(50):
-        first = lists(random.Random(seed)).parts[0].text.splitlines()
-        assert len({len(line.split()) for line in first}) == 1
+        lengths = {len(line.split()) for line in lists(random.Random(seed)).parts[0].text.splitlines()}
+        assert len(lengths) == 1
+        seen |= lengths
+    assert len(seen) == 3, "of one or two words, the words are found by where they stand"
 
 
 def test_a_text_answers_its_own_questions() -> None:

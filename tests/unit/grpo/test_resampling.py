@@ -70,12 +70,15 @@ def test_only_hard_groups_are_answered_again_and_the_rest_stays(base, questions,
     assert advantages[1].eq(0).all() and advantages[0].abs().min() > 0
     assert trainer._metrics["train"]["difficulty/hard_groups"] == [0.5]
     assert trainer._metrics["train"]["difficulty/unsolved_groups"] == [0.25]
+    assert trainer._metrics["train"]["difficulty/weight"] == [pytest.approx(1.3125)]
     letter = len(trainer._tokenizer("A", add_special_tokens=False)["input_ids"]) + 1  # and the end
     assert trainer._metrics["train"]["tokens/generated"] == [letter * (16 + 8 + 4)]
 
 
 def test_weights_multiply_the_groups_advantages(base, questions, tmp_path):
-    plain = score(make(base, questions, tmp_path, [FIRST], resampling=0, reweighting=False))["advantages"]
+    unweighted = make(base, questions, tmp_path, [FIRST], resampling=0, reweighting=False)
+    plain = score(unweighted)["advantages"]
+    assert unweighted._metrics["train"]["difficulty/weight"] == [1.0], "what is shown is what was used"
     weighted = score(make(base, questions, tmp_path, [FIRST], resampling=0))["advantages"]
     factors = torch.tensor([1.5, 1.0, 1.0, 1.0]).repeat_interleave(SIZE)
     torch.testing.assert_close(weighted, plain * factors)
