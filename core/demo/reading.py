@@ -106,14 +106,14 @@ def mirror(rng: Rng) -> Passage:
 def lists(rng: Rng) -> Passage:
     parts = []
     for _ in range(3):
-        # The same for all options, or it would give them away; of many lengths, or a word is looked for by its distance alone.
-        length = rng.choice((1, 1, 2, 3))
+        length = rng.choice((1, 1, 2))  # the same for all options, or it would give them away
         options = [" ".join(rng.sample(_words(), length)) for _ in LETTERS]
         parts.append(Part("".join(f"{letter}. {text}\n" for letter, text in zip(LETTERS, options, strict=True))))
         plainly = rng.random() < 0.4
         for place in rng.sample(range(4), 2):  # asked for all four, the last would be known without looking
             if plainly:
-                parts += [Part(options[place]), Part(f" {LETTERS[place]}", learned=True)]
+                # With a colon: right behind a word the model copies what followed it in the list, and never learns otherwise.
+                parts += [Part(f"{options[place]}:"), Part(f" {LETTERS[place]}", learned=True)]
             else:
                 parts += _found(options[place], LETTERS[place])
             parts.append(Part("\n"))

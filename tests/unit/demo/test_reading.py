@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+from itertools import pairwise
 
 import pytest
 
@@ -42,16 +43,21 @@ def test_the_letter_is_the_one_before_the_words(write) -> None:
             elif part.learned and part.text.strip() in "ABCD":
                 assert listed[said] == part.text.strip()
             elif part.text.strip() and not part.text.startswith("</answer"):
-                said = part.text.split("</think>")[0] if part.text != "<think>" else said
+                said = re.split("</think>|:$", part.text)[0] if part.text != "<think>" else said
 
 
-def test_the_options_of_a_list_are_equally_long_and_lists_are_not() -> None:
-    seen = set()
+def test_the_options_of_a_list_are_equally_long() -> None:
     for seed in range(50):
-        lengths = {len(line.split()) for line in lists(random.Random(seed)).parts[0].text.splitlines()}
-        assert len(lengths) == 1
-        seen |= lengths
-    assert len(seen) == 3, "of one or two words, the words are found by where they stand"
+        first = lists(random.Random(seed)).parts[0].text.splitlines()
+        assert len({len(line.split()) for line in first}) == 1
+
+
+def test_no_letter_follows_a_word_of_its_list_at_once() -> None:
+    """There the model copies what followed the word in the list: in 6,000 steps it does not learn to say the letter."""
+    for seed in range(50):
+        parts = lists(random.Random(seed)).parts
+        asked = [before.text for before, reply in pairwise(parts) if reply.learned and reply.text.strip() in "ABCD"]
+        assert asked and all(text.endswith((":", "<answer>")) for text in asked)
 
 
 def test_a_text_answers_its_own_questions() -> None:
