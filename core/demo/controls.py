@@ -4,13 +4,16 @@ Wrong picture: every question about a defect is asked again over another picture
 reference) to which another answer would be right. A model that looks answers for the picture it sees, so its accuracy must
 fall to chance or below; one that has learned the questions by heart keeps it.
 No heatmap: detection and localization are asked without the comparison's tokens; their accuracy must fall if they help.
+Another's heatmap: the same with the tokens there, made of the map of another pair of pictures. A small model is unsettled by a
+prompt that ends otherwise than it has learned; here the prompt is as ever, and only what the map tells is wrong.
 """
 
 from __future__ import annotations
 
 import argparse
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -130,16 +133,22 @@ def table(bench: Benchmark, right: np.ndarray) -> dict[str, dict[str, float]]:
 
 
 def control(
-    ask: Callable[[Benchmark, Protocol], np.ndarray], bench: Benchmark, protocol: Protocol, *, seed: int = 0
+    ask: Callable[[Benchmark, Protocol], np.ndarray],
+    bench: Benchmark,
+    protocol: Protocol,
+    *,
+    exchanged: Callable[[], AbstractContextManager[None]] = nullcontext,
+    seed: int = 0,
 ) -> dict[str, Any]:
-    """Both controls.
+    """All controls.
 
     Args:
         ask: (benchmark, protocol) -> which answers are right, bool [questions].
+        exchanged: while it is open, `ask` shows every question the map of another pair.
 
     Returns:
-        own_picture, other_picture: tables of the same questions; with_heatmap, without_heatmap: tables of detection and
-        localization ({} under a protocol without heatmap); left_out: questions without a picture to swap with.
+        own_picture, other_picture: tables of the same questions; with_heatmap, without_heatmap, other_heatmap: tables of
+        detection and localization ({} under a protocol without heatmap); left_out: questions without a picture to swap with.
 
     Raises:
         UserError: no question can be swapped.
@@ -153,7 +162,7 @@ def control(
     own, other = in_place(bench, swapped), shown_instead(bench, swapped)
     result: dict[str, Any] = {
         "own_picture": table(own, ask(own, protocol)), "other_picture": table(other, ask(other, protocol)),
-        "with_heatmap": {}, "without_heatmap": {}, "left_out": about_defects - len(swapped),
+        "with_heatmap": {}, "without_heatmap": {}, "other_heatmap": {}, "left_out": about_defects - len(swapped),
     }  # fmt: skip
     if protocol.heatmap:
         kept = (
@@ -163,7 +172,40 @@ def control(
         compared = bench.select(sample for sample in kept if sample.questions)
         result["with_heatmap"] = table(compared, ask(compared, protocol))
         result["without_heatmap"] = table(compared, ask(compared, replace(protocol, heatmap=False)))
+        with exchanged():
+            result["other_heatmap"] = table(compared, ask(compared, protocol))
     return result
+
+
+class Exchange:
+    """Hands the comparison's tokens the map of another pair: one that was shown before, drawn at random.
+
+    Args:
+        module: of the model, which makes tokens of maps [B, 1, H, W].
+    """
+
+    def __init__(self, module: Any, *, seed: int = 0) -> None:
+        self.rng, self.seen, self.on = random.Random(seed), {}, False
+        module.register_forward_pre_hook(self._given)
+
+    def _given(self, _module: Any, given: tuple[Any, ...]) -> tuple[Any, ...]:
+        import torch
+
+        (maps,) = given
+        keys = [one.tobytes() for one in maps.float().cpu().numpy()]
+        if not self.on:
+            self.seen |= dict(zip(keys, maps, strict=True))
+            return given
+        others = [self.rng.choice([other for seen, other in self.seen.items() if seen != key]) for key in keys]
+        return (torch.stack(others).to(maps),)
+
+    @contextmanager
+    def open(self) -> Iterator[None]:
+        self.on = len(self.seen) > 1
+        try:
+            yield
+        finally:
+            self.on = False
 
 
 def model_facts(model: str, data: str | None, workspace: Path) -> tuple[Benchmark, Protocol]:
@@ -205,6 +247,7 @@ def act(flags: argparse.Namespace) -> None:
     from core.demo.proof import named
     from core.evaluation import answer_questions
     from core.model import load_model
+    from core.model.adapters import inner_model
 
     bench, protocol = model_facts(flags.model, flags.data, Path(flags.workspace))
     model, processor = load_model(flags.model)
@@ -214,7 +257,8 @@ def act(flags: argparse.Namespace) -> None:
             answers = answer_questions(model, processor, part, protocol=how, progress=show, name="tuned")
         return (answers["answer"] == answers["correct_answer"]).fillna(False).to_numpy(bool)
 
-    result = control(ask, bench, protocol, seed=flags.seed)
+    maps = Exchange(inner_model(model).model.contrastive, seed=flags.seed)
+    result = control(ask, bench, protocol, exchanged=maps.open, seed=flags.seed)
     label = flags.label or Path(flags.model).resolve().name
     place = Path(flags.out) / named(flags) / "controls" / f"{label}.json"
     write_json(place, {"label": label, "protocol": str(protocol), **result, **circumstances(PROJECT)})

@@ -288,9 +288,10 @@ def _control_table(bench: Bench) -> str:
         for name, other, said in (
             ("own_picture", "other_picture", "another picture"),
             ("with_heatmap", "without_heatmap", "no heatmap"),
+            ("with_heatmap", "other_heatmap", "another's heatmap"),
         ):
-            for task, cells in control[name].items():
-                changed = control[other][task]
+            for task, changed in control.get(other, {}).items():
+                cells = control[name][task]
                 rows.append([
                     control["label"], said, SHORT.get(task, task), str(cells["questions"]), f"{cells['accuracy']:.1f}",
                     f"{changed['accuracy']:.1f}", f"{cells['chance']:.1f}", _p(changed["p_above_chance"]),
@@ -306,7 +307,8 @@ def _control_table(bench: Bench) -> str:
         "p (control above chance)",
     ]
     legend = (
-        "Does it look? The same questions, with another picture of the product shown, or without the heatmap's tokens."
+        "Does it look? The same questions, with another picture of the product shown, without the heatmap's tokens, or with "
+        "those of another pair's heatmap."
     )
     return f"{legend}\n\n" + _table(head, rows) if rows else ""
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-from core.demo.controls import control, in_place, shown_instead, swaps
+from core.demo.controls import Exchange, control, in_place, shown_instead, swaps
 from core.errors import UserError
 from core.evaluation.figures import region_of
 from core.mmad import Benchmark, Protocol, Question, Sample, Task
@@ -105,6 +108,35 @@ def test_a_model_that_looks_falls_and_one_that_knows_by_heart_does_not() -> None
 
     result = control(by_heart, bench_of(), replace(Protocol(), heatmap=False))
     assert result["other_picture"]["all"]["p_above_chance"] < 1e-6 and result["with_heatmap"] == {}
+
+
+def test_a_model_that_reads_the_map_falls_with_the_map_of_another_pair() -> None:
+    wrong = []
+
+    @contextmanager
+    def exchanged() -> Iterator[None]:
+        wrong.append(True)
+        yield
+        wrong.pop()
+
+    def reads(part: Benchmark, protocol: Protocol) -> np.ndarray:
+        return np.full(len(part.questions), not wrong)
+
+    result = control(reads, bench_of(), Protocol(), exchanged=exchanged)
+    assert result["with_heatmap"]["Defect Localization"]["accuracy"] == 100
+    assert result["other_heatmap"]["Defect Localization"]["accuracy"] == 0 and not wrong
+
+
+def test_every_map_is_exchanged_for_another_that_was_shown() -> None:
+    module = torch.nn.Identity()
+    maps = torch.rand(5, 1, 4, 4)
+    exchange = Exchange(module)
+    assert torch.equal(module(maps), maps) and torch.equal(module(maps[:2]), maps[:2])
+    with exchange.open():
+        found = module(maps)
+    assert all(any(torch.equal(one, other) for other in maps) for one in found)
+    assert not any(torch.equal(one, own) for one, own in zip(found, maps, strict=True))
+    assert torch.equal(module(maps), maps)
 
 
 def test_without_another_picture_there_is_no_control() -> None:
