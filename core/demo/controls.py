@@ -185,7 +185,8 @@ class Exchange:
     """
 
     def __init__(self, module: Any, *, seed: int = 0) -> None:
-        self.rng, self.seen, self.on = random.Random(seed), {}, False
+        self.rng, self.on = random.Random(seed), False
+        self.seen: dict[bytes, Any] = {}  # the maps that were shown, by their content
         module.register_forward_pre_hook(self._given)
 
     def _given(self, _module: Any, given: tuple[Any, ...]) -> tuple[Any, ...]:
