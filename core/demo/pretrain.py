@@ -72,8 +72,8 @@ class Pretraining:
             look_back(self.model.model.language_model)
         self._move(self.device)
         vision = self.model.config.vision_config
-        self.size = _first(vision.image_size)
-        self.grid = self.size // _first(vision.patch_size)
+        self.size = int(vision.image_size[0])
+        self.grid = self.size // int(vision.patch_size[0])
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(education.seed)
             self.heads = DenseHeads(vision.hidden_size).to(self.device)
@@ -85,8 +85,8 @@ class Pretraining:
         self.step, self.seconds = 0, 0.0
         self.level, self.grades = 0, [0.0] * GRADES  # of the reading curriculum
 
-    def _move(self, to: Any) -> None:
-        self.model.to(to)  # type: ignore[call-arg]
+    def _move(self, *to: Any) -> None:
+        self.model.to(*to)  # type: ignore[call-arg]
 
     def _parameters(self) -> list[torch.nn.Parameter]:
         own = set(self.model.emit_parameters())  # soft prompt and projector are EMIT's to learn
@@ -181,12 +181,10 @@ class Pretraining:
         """Write the checkpoint with 16-bit weights and its card."""
         from core.model.export import model_card, save
 
-        self._move("cpu")
-        self._move(torch.bfloat16)
-        save(self.model, self.processor, self.folder / "checkpoint")
+        self._move("cpu", torch.bfloat16)
         target = self.folder / "checkpoint"
-        on_gpu = self.device.type == "cuda"
-        machine = "a GPU" if on_gpu else f"{torch.get_num_threads()} CPU cores"
+        save(self.model, self.processor, target)
+        machine = "a GPU" if self.device.type == "cuda" else f"{torch.get_num_threads()} CPU cores"
         notes = NOTES.format(minutes=self.seconds / 60, machine=machine, **asdict(self.education))
         card = model_card(self.model, title="EMIT tiny", folder="emit-tiny", base="", notes=notes, licence="apache-2.0")
         write_atomic(target / "README.md", card)
@@ -378,10 +376,6 @@ class Pretraining:
 
     def _row(self, passage: Passage) -> Row:
         return row(passage, self.processor)
-
-
-def _first(value: Any) -> int:
-    return int(value[0] if isinstance(value, list | tuple) else value)
 
 
 def pretrain(
