@@ -40,7 +40,7 @@ class Education:
     batch_seeing: int = 32
     batch_tokens: int = 2000
     batch_chats: int = 24
-    batch_imagined: int = 32
+    batch_imagined: int = 24
     turns: int = 5
     rate: Mapping[str, float] = field(default_factory=lambda: dict(RATES))
     wording: float = 5.0
