@@ -181,13 +181,14 @@ class Exchange:
     """Hands the comparison's tokens the map of another pair: one that was shown before, drawn at random.
 
     Args:
-        module: of the model, which makes tokens of maps [B, 1, H, W].
+        module: of the model, which makes tokens of maps [B, 1, H, W]; None in a model that compares nothing.
     """
 
     def __init__(self, module: Any, *, seed: int = 0) -> None:
         self.rng, self.on = random.Random(seed), False
         self.seen: dict[bytes, Any] = {}  # the maps that were shown, by their content
-        module.register_forward_pre_hook(self._given)
+        if module is not None:
+            module.register_forward_pre_hook(self._given)
 
     def _given(self, _module: Any, given: tuple[Any, ...]) -> tuple[Any, ...]:
         import torch

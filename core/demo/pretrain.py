@@ -63,19 +63,17 @@ class Pretraining:
     """Carries an education out; its folder holds `state.pt`, `log.jsonl` and at last the checkpoint."""
 
     def __init__(self, folder: Path, education: Education, *, device: str = "cpu", **tiny: Any) -> None:
-        from core.model.tiny import build_tiny
+        from core.model.tiny import build_tiny, seeded
 
         self.folder, self.education, self.device = folder, education, torch.device(device)
         self.model, self.processor = build_tiny(seed=education.seed, texts=vocabulary(), **tiny)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(education.seed)
+        with seeded(education.seed):
             look_back(self.model.model.language_model)
         self._move(self.device)
         vision = self.model.config.vision_config
         self.size = int(vision.image_size[0])
         self.grid = self.size // int(vision.patch_size[0])
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(education.seed)
+        with seeded(education.seed):
             self.heads = DenseHeads(vision.hidden_size).to(self.device)
         self.words = word_ids(lambda text: ids_of(text, self.processor)).to(self.device)
         self.half = self.device.type == "cuda" or multiplies_half()
@@ -203,12 +201,13 @@ class Pretraining:
 
     def _start(self, pool: Pool) -> None:
         """Filters, places and heads of the tower, fitted to the pool."""
+        from core.model.tiny import seeded
+
         rng = random.Random(f"{self.education.seed}/start")
         chosen = rng.sample(range(len(pool)), min(START, len(pool)))
         pixels = self._pixels([View.of(pool, index) for index in chosen], rng)
         self._move("cpu")  # the same start on every device
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.education.seed)
+        with seeded(self.education.seed):
             look_around(self.model.model.vision_tower, pixels.cpu())
         self._move(self.device)
 

@@ -8,7 +8,8 @@ The tokenizer has a token for every word of our prompts; any other text, in any 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from string import ascii_uppercase
 from typing import Any
@@ -25,6 +26,14 @@ from core.model.processing import COMPARISON, END, IMAGE, MEAN, START, STD, Emit
 from core.model.words import SENTENCES, WORDS
 
 LETTERS = "ABCD"  # tokens of any vocabulary, however small: answers are made of them
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Torch's random numbers on the CPU from `seed` on; afterwards as if none had been drawn."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
 
 
 def build_tiny(
@@ -97,8 +106,7 @@ def build_tiny(
         comparison_rotations=tuple(rotations),
         **settings,
     )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         model = EmitForConditionalGeneration(config).eval()
     model.generation_config.eos_token_id = tokenizer.eos_token_id
     model.generation_config.pad_token_id = tokenizer.pad_token_id

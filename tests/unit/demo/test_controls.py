@@ -139,6 +139,12 @@ def test_every_map_is_exchanged_for_another_that_was_shown() -> None:
     assert torch.equal(module(maps), maps)
 
 
+def test_a_model_that_compares_nothing_has_no_map_to_exchange() -> None:
+    exchange = Exchange(None)
+    with exchange.open():
+        assert not exchange.on
+
+
 def test_without_another_picture_there_is_no_control() -> None:
     with pytest.raises(UserError, match="use more pictures"):
         control(looks, bench_of(1, 1), Protocol())

@@ -40,7 +40,7 @@ def test_no_defect_is_drawn_and_a_mark_is_none(pool: Pool) -> None:
 def test_what_is_said_is_what_is_right(pool: Pool) -> None:
     """Over many lessons the true words are louder than the others, often hardly so, and "no" is quieter."""
     true, other, places, nothing = [], [], [], {"Yes.": [], "No.": []}
-    untold = 0
+    told = untold = 0
     for seed in range(600):
         lesson = imagined_lesson(pool, random.Random(seed))
         product = PRODUCTS[lesson.shown[-1].meta["product"]]
@@ -59,11 +59,14 @@ def test_what_is_said_is_what_is_right(pool: Pool) -> None:
             cell = next(i for i, wordings in enumerate(WORDINGS) if right.rstrip(".").lower() in wordings)
             places.append(np.mean([lesson.said[word] for word in REGIONS[cell].split()]))
         elif "describes how it looks" in question:
-            assert right in product.looks.values()
+            named = re.search("There is a (.+?) at the", lesson.passage.parts[2].text)  # where it thinks aloud
+            told += named is not None
+            assert right in product.looks.values() and (not named or right == product.looks[named.group(1)])
     gaps = np.subtract(true, other)
     assert np.mean(gaps) > 0.3 and np.mean(gaps < 0.25) > 0.2 and np.mean(gaps > 0) > 0.9
     assert np.mean(places) > 0.3
     assert np.mean(nothing["Yes."]) < np.mean(nothing["No."]) - 0.3
+    assert told
     assert untold, "a mark on a normal picture takes the 'no' away, and is no defect for that"
     assert abs(sum(map(len, nothing.values())) + untold - 600 * PRESENCE) < 50
 
