@@ -54,6 +54,7 @@ class Watcher(TrainerCallback):
         self.before: RandomState | None = None
         self.statistics: dict[str, torch.Tensor] = {}
         self.world = 1
+        self.stopping = False  # all processes know that they end
 
     # A resumed run knows how good it was.
     def remembered(self, rows: list[dict[str, Any]]) -> None:
@@ -135,13 +136,15 @@ class Watcher(TrainerCallback):
 
     def _asked_to_stop(self) -> bool:
         if self.world == 1:
-            return self.stopper.requested
+            self.stopping = self.stopper.requested
+            return self.stopping
         from accelerate import PartialState
 
         flag = torch.tensor([float(self.stopper.requested)], device=PartialState().device)
         torch.distributed.all_reduce(flag, op=torch.distributed.ReduceOp.MAX)
-        self.stopper.requested = bool(flag.item())
-        return self.stopper.requested
+        # Who is asked while the processes agree stops with them after the next step: alone it would leave them waiting.
+        self.stopping = bool(flag.item())
+        return self.stopping
 
     def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         row = {SHORT.get(key, key): value for key, value in kwargs["logs"].items() if key not in SKIPPED}
@@ -171,5 +174,5 @@ def train(trainer: Trainer, watcher: Watcher, resume_from: str | None) -> None:
             trainer._save_checkpoint(trainer.model, trial=None)  # type: ignore[arg-type]
         raise
     watcher.stopper.interruptible = False
-    if watcher.stopper.requested:
+    if watcher.stopping or (watcher.world == 1 and watcher.stopper.requested):
         raise StopRequested
