@@ -11,6 +11,7 @@ base read nothing but what was said aloud.
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -33,10 +34,13 @@ from core.training.grounding_targets import NOTHING
 
 PRESENCE = 0.25  # share of questions that ask whether there is a defect; half of them about pictures without one
 PAIRED = 0.6  # share that is shown behind a reference
-COMPARED = 0.8  # of these, share with the tokens of a comparison to read past
+COMPARED = 0.8  # of these, share with the tokens of a comparison
+SILENT = 0.3  # of these, share whose comparison says nothing, as before it is trained: it is to be read past
+VAGUE = 0.5  # of the others, share whose picture does not tell whether and where: the comparison alone does
 MARKED = 0.6  # share with a neutral mark, defect or not: that something is there does not make it a defect
 EVEN = 0.5  # how loudly a word is said that may be true or not
 STRENGTH = (0.8, 2.0)  # of a tower's speech
+HEARD = 0.25  # how loudly a place says its words whose heat is one standard deviation above normal
 FURTHER = 0.3  # share that goes on with a question about the product, which is the same beneath all words
 
 
@@ -47,14 +51,19 @@ class Imagined:
     Attributes:
         shown: the views, the query last.
         said: word -> how loudly, in `LOUD`, whatever the tokens said before.
+        compared: its first turn ends with a comparison.
+        heat: how loudly each token of the comparison's map says its own place, in `LOUD`, row by row; None for not at all.
     """
 
     passage: Passage
     shown: list[View]
     said: dict[str, float]
+    compared: bool = False
+    heat: list[float] | None = None
 
 
-def imagined_lesson(pool: Pool, rng: random.Random) -> Imagined:
+def imagined_lesson(pool: Pool, rng: random.Random, *, side: int) -> Imagined:
+    """One lesson; `side` is that of a comparison's map, in tokens."""
     index = rng.randrange(len(pool))
     view = View.of(pool, index)
     product = PRODUCTS[view.meta["product"]]
@@ -72,11 +81,15 @@ def imagined_lesson(pool: Pool, rng: random.Random) -> Imagined:
         turns.append(turn(asked_of(view.meta, rng)[0], rng, thinking=rng.random() < 0.3))
     paired = rng.random() < PAIRED and index ^ 1 < len(pool)
     shown = [View.of(pool, index ^ 1), view] if paired else [view]
-    passage = chat_about(turns, paired=paired, compared=paired and rng.random() < COMPARED)
-    said = _said(defect, cell, rng)
+    compared = paired and rng.random() < COMPARED
+    heat = _heat(cell if defect else None, side, rng) if compared and rng.random() >= SILENT else None
+    if heat and rng.random() < VAGUE:
+        said = _said(defect, None, rng) | {NOTHING: rng.gauss(0.6, 0.1)}
+    else:
+        said = _said(defect, cell, rng)
     if defect is None and view.marks and rng.random() < 0.5:
         del said[NOTHING]  # the tower says a mark then, and not that there is nothing
-    return Imagined(passage, shown, said)
+    return Imagined(chat_about(turns, paired=paired, compared=compared), shown, said, compared, heat)
 
 
 def asked_of_defect(product: Product, defect: str | None, cell: int, rng: random.Random) -> list[Asked]:
@@ -97,8 +110,9 @@ def asked_of_defect(product: Product, defect: str | None, cell: int, rng: random
     return asked
 
 
-def _said(defect: str | None, cell: int, rng: random.Random) -> dict[str, float]:
-    """As a tower speaks: all names and places at some level, the true ones above it, another one now and then as well.
+def _said(defect: str | None, cell: int | None, rng: random.Random) -> dict[str, float]:
+    """As a tower speaks: all names and places at some level, the true ones above it, another one now and then as well; with
+    no `cell` no place more than others.
 
     The amounts are those that a grounded tower was measured to say: of a defect it is sure of 1, of most of them 0.1 above the
     other names, which lie within 0.1 of each other; "no" at 0.65 where there is none, and at anything up to that where there is
@@ -119,11 +133,49 @@ def _said(defect: str | None, cell: int, rng: random.Random) -> dict[str, float]
     else:
         told = level + 0.04 + 1.1 * rng.random() ** 2
         said |= {word: told + rng.gauss(0, 0.02) for word in defect.split()}
-        there = place + 0.05 + 0.9 * rng.random() ** 1.5
-        said |= {word: there + rng.gauss(0, 0.05) for word in REGIONS[cell].split()}
+        if cell is not None:
+            there = place + 0.05 + 0.9 * rng.random() ** 1.5
+            said |= {word: there + rng.gauss(0, 0.05) for word in REGIONS[cell].split()}
         said[NOTHING] = rng.uniform(0.4, 0.6) if rng.random() < 0.4 else rng.uniform(-0.8, 0.5)
     strength = rng.uniform(*STRENGTH)
     return {word: EVEN + strength * (amount - EVEN) for word, amount in said.items()}
+
+
+def cells_of(side: int) -> list[int]:
+    """The ninth in which each token of a map lies, row by row."""
+    ninths = [int(3 * (place + 0.5) / side) for place in range(side)]
+    return [3 * row + column for row in ninths for column in ninths]
+
+
+def _heat(cell: int | None, side: int, rng: random.Random) -> list[float]:
+    """An anomaly map as EMIT's projector will say it once it is trained: a little everywhere, more on the defect in `cell`,
+    often somewhere else, too; in standard deviations of normal places times how loudly one of them is said."""
+    heat = [rng.gauss(0, 1) for _ in range(side**2)]
+    spots = [(rng.randrange(9), 4 * rng.random() ** 2)] if rng.random() < 0.5 else []
+    if cell is not None:
+        spots.append((cell, 1 + 6 * rng.random()))
+    for place, height in spots:
+        middle = rng.choice([token for token, its in enumerate(cells_of(side)) if its == place])
+        heat[middle] += height
+        row, column = divmod(middle, side)
+        for r, c in ((row - 1, column), (row + 1, column), (row, column - 1), (row, column + 1)):
+            if 0 <= r < side and 0 <= c < side and rng.random() < 0.5:
+                heat[r * side + c] += height * rng.random()
+    loudness = HEARD * rng.uniform(0.5, 2)
+    return [loudness * amount for amount in heat]
+
+
+def speak_heat(tokens: Tensor, heat: Sequence[Sequence[float] | None], embedding: Callable[[str], Tensor]) -> Tensor:
+    """Tokens [N, T, width] of comparisons, the last of them the map's; these say the words of their own places as loudly as
+    `heat` [N] wants."""
+    regions = [torch.stack([embedding(word).detach() for word in region.split()]).sum(0) for region in REGIONS]
+    length = next((len(amounts) for amounts in heat if amounts is not None), 0)
+    if not length:
+        return tokens
+    places = torch.stack([regions[cell] for cell in cells_of(math.isqrt(length))]).to(tokens)
+    loudness = LOUD * torch.tensor([list(amounts or [0.0] * length) for amounts in heat]).to(tokens)
+    own, map_tokens = tokens.split([tokens.shape[1] - length, length], dim=1)
+    return torch.cat([own, map_tokens + loudness.unsqueeze(-1) * places], dim=1)
 
 
 def imagine(

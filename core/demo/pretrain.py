@@ -18,7 +18,7 @@ import json
 import math
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import partial
 from itertools import accumulate
@@ -33,7 +33,7 @@ from torch import Tensor
 from core.demo.bars import bar
 from core.demo.dense import DenseHeads, part_targets
 from core.demo.education import NOTES, Education
-from core.demo.imagining import Imagined, imagine, imagined_lesson
+from core.demo.imagining import imagine, imagined_lesson, speak_heat
 from core.demo.lessons import Passage
 from core.demo.lookaround import look_around
 from core.demo.lookback import look_back
@@ -51,6 +51,7 @@ from core.training.settings import multiplies_half
 
 GRADES = 30  # steps over which the mastery of a level is judged
 LETTERS = "ABCD"
+Heat = Sequence[Sequence[float] | None]
 MUON = 13.0  # its learning rate in those of AdamW
 SHOWN = 3  # of so many steps of telling one shows pictures
 ANSWERING = ("imagine", "chat", "imagine", "read")  # steps of the last stage, in turn
@@ -244,7 +245,7 @@ class Pretraining:
         if lesson == "read":
             return self._read(pool)
         if lesson == "imagine":
-            return self._imagined(rng, [imagined_lesson(pool, rng) for _ in range(self.education.batch_imagined)])
+            return self._imagined(pool, rng)
         plainly = [rng.random() < TELLING for _ in range(self.education.batch_chats)]
         turns = self.education.turns
         return self._chat(
@@ -260,12 +261,16 @@ class Pretraining:
         loss, figures = self._language_loss(*self._padded([self._row(told) for told, _ in chats]), tokens)
         return loss + self.education.wording * said, {**figures, "wording": round(known.item(), 4)}
 
-    def _imagined(self, rng: random.Random, lessons: list[Imagined]) -> tuple[Tensor, dict[str, float]]:
+    def _imagined(self, pool: Pool, rng: random.Random) -> tuple[Tensor, dict[str, float]]:
+        side = self.grid // 2
+        lessons = [imagined_lesson(pool, rng, side=side) for _ in range(self.education.batch_imagined)]
         tokens = self._tokens(self._seen([view for lesson in lessons for view in lesson.shown], rng))
         last = [end - 1 for end in accumulate(len(lesson.shown) for lesson in lessons)]
         generator = torch.Generator().manual_seed(self.step)
         tokens = imagine(tokens, last, [lesson.said for lesson in lessons], self._embedding, generator)
-        loss, figures = self._language_loss(*self._padded([self._row(lesson.passage) for lesson in lessons]), tokens)
+        heat = [lesson.heat for lesson in lessons if lesson.compared]
+        rows = self._padded([self._row(lesson.passage) for lesson in lessons])
+        loss, figures = self._language_loss(*rows, tokens, heat)
         return loss, {f"imagined_{name}": value for name, value in figures.items()}
 
     def _embedding(self, word: str) -> Tensor:
@@ -290,19 +295,20 @@ class Pretraining:
         return wording_loss(self._tokens(features), embeddings, wanted)
 
     def _language_loss(
-        self, input_ids: Tensor, mask: Tensor, labels: Tensor, tokens: Tensor | None
+        self, input_ids: Tensor, mask: Tensor, labels: Tensor, tokens: Tensor | None, heat: Heat = ()
     ) -> tuple[Tensor, dict[str, float]]:
         """Letters weigh as much as all other words together.
 
         Args:
             tokens: of the pictures in `input_ids`, [N, T, width].
+            heat: what the comparisons in `input_ids` say, see `imagining.Imagined`; nothing by default.
         """
         inner = self.model.model
         embedded = inner.language_model.embed_tokens(input_ids)
         if tokens is not None:
             places = (input_ids == self.model.config.image_token_id).unsqueeze(-1)
             embedded = embedded.masked_scatter(places, tokens.to(embedded.dtype))
-        embedded = self._compared(input_ids, embedded)
+        embedded = self._compared(input_ids, embedded, heat)
         hidden = inner.language_model(inputs_embeds=embedded, attention_mask=mask).last_hidden_state[:, :-1]
         target = labels[:, 1:]
         learned = target != -100
@@ -316,8 +322,8 @@ class Pretraining:
             figures["letters"] = figures["words"]
         return loss, {name: round(value, 4) for name, value in figures.items()}
 
-    def _compared(self, input_ids: Tensor, embedded: Tensor) -> Tensor:
-        """With what EMIT's untrained parts make of some map in the places of comparisons: the base learns to read past it."""
+    def _compared(self, input_ids: Tensor, embedded: Tensor, heat: Heat) -> Tensor:
+        """With what EMIT's untrained parts make of some map, to be read past, and the words for what is hot, to be read."""
         places = input_ids == self.model.config.comparison_token_id
         if not places.any():
             return embedded
@@ -327,6 +333,8 @@ class Pretraining:
         maps = torch.rand(int(places.sum()) // length, 1, *grid, generator=generator).to(self.device)
         with torch.no_grad():
             tokens = self.model.model.contrastive(maps * maps)
+            if heat:
+                tokens = speak_heat(tokens, heat, self._embedding)
         return embedded.masked_scatter(places.unsqueeze(-1), tokens.to(embedded.dtype))
 
     def _letters(self) -> Tensor:
@@ -340,13 +348,9 @@ class Pretraining:
         loss, right = self.heads.loss(features.float(), on(parts), pixels, self.grid)
         marked, found = self.heads.mark_loss(features.float(), on(marks))
         told, known = self.heads.gist_loss(features.float(), on(np.stack([gist_targets(view.marks) for view in views])))
-        figures = {
-            "parts": right.item(),
-            "marks": found.item(),
-            "mark_loss": marked.item(),
-            "gist": known.item(),
-            "gist_loss": told.item(),
-        }
+        figures = dict(
+            parts=right.item(), marks=found.item(), mark_loss=marked.item(), gist=known.item(), gist_loss=told.item()
+        )
         return loss + marked + told, {name: round(value, 4) for name, value in figures.items()}
 
     def _pixels(self, views: list[View], rng: random.Random) -> Tensor:

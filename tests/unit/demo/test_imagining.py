@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import torch
 
-from core.demo.imagining import PRESENCE, Imagined, imagine, imagined_lesson
+from core.demo.imagining import PRESENCE, Imagined, cells_of, imagine, speak_heat
+from core.demo.imagining import imagined_lesson as lesson_of
 from core.demo.pool import Pool, load_pool
 from core.synthesis.factory import DEFECTS, PRODUCTS
 from core.synthesis.names import title
@@ -19,6 +20,13 @@ from core.synthesis.regions import REGIONS, WORDINGS
 from core.training.grounding import LOUD
 
 ASKED = ("Is there a defect", "Of which type", "Where is it", "describes how it looks")
+
+
+SIDE = 7  # of a comparison's map, in tokens
+
+
+def imagined_lesson(pool: Pool, seed: int) -> Imagined:
+    return lesson_of(pool, random.Random(seed), side=SIDE)
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +37,7 @@ def pool(tmp_path_factory: pytest.TempPathFactory) -> Pool:
 def test_no_defect_is_drawn_and_a_mark_is_none(pool: Pool) -> None:
     marked = 0
     for seed in range(60):
-        lesson = imagined_lesson(pool, random.Random(seed))
+        lesson = imagined_lesson(pool, seed)
         for view in lesson.shown:
             assert view.meta["defect"] is None
             marked += len(view.marks)
@@ -42,7 +50,7 @@ def test_what_is_said_is_what_is_right(pool: Pool) -> None:
     true, other, places, nothing = [], [], [], {"Yes.": [], "No.": []}
     told = untold = 0
     for seed in range(600):
-        lesson = imagined_lesson(pool, random.Random(seed))
+        lesson = imagined_lesson(pool, seed)
         product = PRODUCTS[lesson.shown[-1].meta["product"]]
         question, right = _asked(lesson)
         if "Is there a defect" in question:
@@ -74,9 +82,41 @@ def test_what_is_said_is_what_is_right(pool: Pool) -> None:
 def test_no_reply_gives_the_answer_away(pool: Pool) -> None:
     """A second question about the defect would be answered by the first reply, and the tokens be left unread."""
     for seed in range(60):
-        parts = imagined_lesson(pool, random.Random(seed)).passage.parts
+        parts = imagined_lesson(pool, seed).passage.parts
         later = [part.text for part in parts[3:] if not part.learned]
         assert not any(words in text for text in later for words in ASKED)
+
+
+def test_a_comparison_is_hot_where_the_defect_lies(pool: Pool) -> None:
+    """Mostly, and often it alone tells; an untrained one says nothing."""
+    found, alone, silent, hottest = [], [], 0, {"Yes.": [], "No.": []}
+    for seed in range(900):
+        lesson = imagined_lesson(pool, seed)
+        assert lesson.compared or lesson.heat is None
+        silent += lesson.compared and lesson.heat is None
+        if lesson.heat is None:
+            continue
+        question, right = _asked(lesson)
+        if "Where is it" in question:
+            cell = next(i for i, wordings in enumerate(WORDINGS) if right.rstrip(".").lower() in wordings)
+            found.append(cells_of(SIDE)[int(np.argmax(lesson.heat))] == cell)
+            loud = {region: np.mean([lesson.said[word] for word in region.split()]) for region in REGIONS}
+            alone.append(loud[REGIONS[cell]] - np.mean(list(loud.values())) < 0.1)
+        elif "Is there a defect" in question:
+            hottest[right].append(max(lesson.heat))
+    assert silent and 0.6 < np.mean(found) < 0.95 and 0.3 < np.mean(alone) < 0.9
+    assert np.mean(hottest["Yes."]) > np.mean(hottest["No."]) + 0.2
+
+
+def test_a_hot_token_says_its_own_place() -> None:
+    generator = torch.Generator().manual_seed(0)
+    words = {word: torch.randn(16, generator=generator) for region in REGIONS for word in region.split()}
+    tokens = torch.randn(2, 9 + SIDE**2, 16, generator=generator)
+    heat = [0.0] * SIDE**2
+    heat[-1] = 0.5
+    made = speak_heat(tokens, [None, heat], words.__getitem__)
+    assert torch.equal(made[0], tokens[0]) and torch.equal(made[1, :-1], tokens[1, :-1])
+    assert torch.allclose(made[1, -1] - tokens[1, -1], 0.5 * LOUD * (words["bottom"] + words["right"]))
 
 
 def _asked(lesson: Imagined) -> tuple[str, str]:
