@@ -28,9 +28,10 @@ from core.synthesis.factory import DEFECTS, PRODUCTS
 from core.synthesis.factory.catalogue import Product
 from core.synthesis.names import title
 from core.synthesis.questions import TEXTS
-from core.synthesis.regions import REGIONS, WORDINGS
+from core.synthesis.regions import REGIONS, WORDINGS, cells_of
 from core.training.grounding import LOUD
 from core.training.grounding_targets import NOTHING
+from core.training.parts import HEARD
 
 PRESENCE = 0.25  # share of questions that ask whether there is a defect; half of them about pictures without one
 PAIRED = 0.6  # share that is shown behind a reference
@@ -40,7 +41,6 @@ VAGUE = 0.5  # of the others, share whose picture does not tell whether and wher
 MARKED = 0.6  # share with a neutral mark, defect or not: that something is there does not make it a defect
 EVEN = 0.5  # how loudly a word is said that may be true or not
 STRENGTH = (0.8, 2.0)  # of a tower's speech
-HEARD = 0.25  # how loudly a place says its words whose heat is one standard deviation above normal
 FURTHER = 0.3  # share that goes on with a question about the product, which is the same beneath all words
 
 
@@ -139,12 +139,6 @@ def _said(defect: str | None, cell: int | None, rng: random.Random) -> dict[str,
         said[NOTHING] = rng.uniform(0.4, 0.6) if rng.random() < 0.4 else rng.uniform(-0.8, 0.5)
     strength = rng.uniform(*STRENGTH)
     return {word: EVEN + strength * (amount - EVEN) for word, amount in said.items()}
-
-
-def cells_of(side: int) -> list[int]:
-    """The ninth in which each token of a map lies, row by row."""
-    ninths = [int(3 * (place + 0.5) / side) for place in range(side)]
-    return [3 * row + column for row in ninths for column in ninths]
 
 
 def _heat(cell: int | None, side: int, rng: random.Random) -> list[float]:

@@ -1,13 +1,14 @@
 """From a map to tokens: a soft prompt that tells the language model what comes, then the projected anomaly map.
 
 EMIT: 9 learned vectors, and BatchNorm2d(1) -> Conv2d(1 -> width, kernel 4, stride 2, padding 1), which makes 16 x 16 = 256
-tokens of a 32 x 32 map.
+tokens of a 32 x 32 map. Not in the paper: a vector of its own for each of them (`places`).
 """
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import max_pool2d
 
 
 class ContrastiveEmbedder(nn.Module):
@@ -17,12 +18,15 @@ class ContrastiveEmbedder(nn.Module):
         width: of the language model's embeddings.
         soft_tokens: length of the soft prompt; 0 leaves it out.
         heatmap: False leaves the map out (an ablation: the soft prompt alone).
+        places: tokens of the map that get a vector of their own each, which is added as strongly as it is hot there; 0 for none,
+            as in the paper. The convolution is the same everywhere, so a language model that cannot count tokens does not
+            learn from it where it is hot.
 
     The batch norm uses its stored statistics, also in train mode, unless `collect_statistics` is set: otherwise a sample
     would depend on its neighbours in the batch. The supervised stage sets it; nothing else does.
     """
 
-    def __init__(self, width: int, *, soft_tokens: int = 9, heatmap: bool = True) -> None:
+    def __init__(self, width: int, *, soft_tokens: int = 9, heatmap: bool = True, places: int = 0) -> None:
         super().__init__()
         self.width = width
         self.soft_tokens = soft_tokens
@@ -33,7 +37,14 @@ class ContrastiveEmbedder(nn.Module):
             if heatmap
             else None
         )
+        if self.projector is not None and places:
+            self.projector.register_parameter("places", nn.Parameter(torch.zeros(places, width)))
         self.train(self.training)
+
+    @property
+    def places(self) -> Tensor | None:
+        """The vectors of the map's tokens, [tokens, width]; None where there are none."""
+        return getattr(self.projector, "places", None)
 
     def length(self, grid: tuple[int, int]) -> int:
         """Tokens made for a patch grid (H, W)."""
@@ -45,8 +56,14 @@ class ContrastiveEmbedder(nn.Module):
             tokens.append(self.soft_prompt.weight.expand(len(maps), -1, -1))
         if self.projector is not None:
             weight = next(self.projector[1].parameters())
-            projected = self.projector(maps.to(weight.device, weight.dtype))
-            tokens.append(projected.flatten(2).transpose(1, 2))
+            even, convolve = self.projector
+            heat = even(maps.to(weight.device, weight.dtype))
+            projected = convolve(heat).flatten(2).transpose(1, 2)
+            if self.places is not None:
+                # The hottest of four patches is one standard deviation above normal where nothing is.
+                hottest = max_pool2d(heat, 2).flatten(1) - 1
+                projected = projected + hottest.unsqueeze(-1) * self.places
+            tokens.append(projected)
         return torch.cat(tokens, dim=1)
 
     def train(self, mode: bool = True) -> ContrastiveEmbedder:

@@ -25,6 +25,7 @@ class EmitConfig(InternVLConfig):
             the paper's 4, 8, 16, 20 of 24, at the same share of another depth.
         soft_tokens: length of the soft prompt; 0 switches it off.
         heatmap: False switches the anomaly map off (soft prompt only).
+        comparison_places: every token of the map has a vector of its own beside the convolution (see ContrastiveEmbedder).
     """
 
     model_type = "emit"
@@ -37,6 +38,7 @@ class EmitConfig(InternVLConfig):
     comparison_layers: list[int] | tuple[int, ...] | None = None
     soft_tokens: int = 9
     heatmap: bool = True
+    comparison_places: bool = False
 
     def __post_init__(self, **kwargs: Any) -> None:
         super().__post_init__(**kwargs)
@@ -63,8 +65,13 @@ class EmitConfig(InternVLConfig):
     @property
     def comparison_length(self) -> int:
         """Placeholder tokens a comparison takes; 0 if both its halves are switched off."""
+        return self.soft_tokens + (self.map_length if self.heatmap else 0)
+
+    @property
+    def map_length(self) -> int:
+        """Tokens of an anomaly map."""
         height, width = self.comparison_grid
-        return self.soft_tokens + ((height // 2) * (width // 2) if self.heatmap else 0)
+        return (height // 2) * (width // 2)
 
     @classmethod
     def from_internvl(cls, base: InternVLConfig, **settings: Any) -> EmitConfig:

@@ -51,7 +51,12 @@ class EmitModel(InternVLModel):
     def __init__(self, config: Any) -> None:
         super().__init__(config)
         self.contrastive: Any = (
-            ContrastiveEmbedder(config.text_config.hidden_size, soft_tokens=config.soft_tokens, heatmap=config.heatmap)
+            ContrastiveEmbedder(
+                config.text_config.hidden_size,
+                soft_tokens=config.soft_tokens,
+                heatmap=config.heatmap,
+                places=config.map_length if config.comparison_places else 0,
+            )
             if config.comparison_length
             else None
         )

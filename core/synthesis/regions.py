@@ -82,3 +82,9 @@ def region_names(mask: np.ndarray) -> tuple[str, ...]:
     ('top', 'top right')
     """
     return tuple(REGIONS[i] for i in summarise(np.asarray(mask, bool)).ranked)
+
+
+def cells_of(side: int) -> list[int]:
+    """The ninth of the picture in which each of side x side fields lies, row by row."""
+    ninths = [int(3 * (place + 0.5) / side) for place in range(side)]
+    return [3 * row + column for row in ninths for column in ninths]

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Iterable
 from typing import Any
 
+import torch
+
 from core.errors import UserError
 from core.model.adapters import inner_model
+from core.synthesis.regions import REGIONS, cells_of
 from core.training.config import Lora, Prompting
+from core.training.grounding import LOUD, word_embeddings
 from core.training.settings import multiplies_half
 
 # part -> what the names of its parameters contain
@@ -19,6 +24,7 @@ NAMES = {
     "vision": ("vision_tower.",),
     "llm": ("language_model.", "lm_head."),
 }
+HEARD = 0.25  # how loudly, in LOUD, a place says its words whose heat is one standard deviation above normal
 LAYERS = {
     "llm": r"language_model\..*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)",
     "vision": r"vision_tower\..*\.(q_proj|k_proj|v_proj|projection_layer|fc1|fc2)",
@@ -118,6 +124,17 @@ def switch_comparison(model: Any, processor: Any, prompt: Prompting) -> None:
     if not prompt.soft_prompt:
         model.config.soft_tokens, contrastive.soft_tokens, contrastive.soft_prompt = 0, 0, None
     processor.match(model.config)
+
+
+def say_places(model: Any, tokenizer: Any) -> None:
+    """Let each token of the map, where it has a vector of its own that learned nothing yet, begin as the words for its place."""
+    places = None if model.model.contrastive is None else model.model.contrastive.places
+    if places is None or places.any():
+        return
+    ninths = cells_of(math.isqrt(len(places)))
+    words = torch.stack([word_embeddings(model, tokenizer, REGIONS[cell].split()).sum(0) for cell in ninths])
+    with torch.no_grad():
+        places.copy_(HEARD * LOUD * words)
 
 
 def size_of(model: Any) -> tuple[int, int]:

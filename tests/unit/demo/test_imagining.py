@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 import torch
 
-from core.demo.imagining import PRESENCE, Imagined, cells_of, imagine, speak_heat
+from core.demo.imagining import PRESENCE, Imagined, imagine, speak_heat
 from core.demo.imagining import imagined_lesson as lesson_of
 from core.demo.pool import Pool, load_pool
 from core.synthesis.factory import DEFECTS, PRODUCTS
 from core.synthesis.names import title
-from core.synthesis.regions import REGIONS, WORDINGS
+from core.synthesis.regions import REGIONS, WORDINGS, cells_of
 from core.training.grounding import LOUD
 
 ASKED = ("Is there a defect", "Of which type", "Where is it", "describes how it looks")
