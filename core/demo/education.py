@@ -14,6 +14,8 @@ products, parts, materials, colours, counts, places, marks and imagined defects,
 picture of a defect is in its training: of defects it has read, in texts and in tokens that were given their names. It is the
 starting point of the demo, not an inspector."""
 
+# How the base compares two pictures, once that is trained: see core.model.configuration.
+COMPARISON = {"comparison_places": True}
 STAGES = ("seeing", "reading", "telling", "answering")
 RATES = {"seeing": 1.5e-3, "reading": 2e-3, "telling": 1.5e-3, "answering": 1.5e-3}
 

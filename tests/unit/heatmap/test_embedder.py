@@ -49,3 +49,18 @@ def test_statistics_are_learned_only_when_asked_for():
     before = embedder.projector[0].running_mean.clone()
     embedder(torch.rand(3, 1, 8, 8))
     assert torch.equal(before, embedder.projector[0].running_mean)
+
+
+def test_a_token_with_a_vector_of_its_own_says_it_as_loudly_as_it_is_hot():
+    embedder = ContrastiveEmbedder(4, soft_tokens=0, places=16)
+    plain = ContrastiveEmbedder(4, soft_tokens=0)
+    plain.load_state_dict({name: value for name, value in embedder.state_dict().items() if "places" not in name})
+    maps = torch.zeros(1, 1, 8, 8)
+    maps[0, 0, 3, 5] = 5.0  # in the token of row 1, column 2
+    assert torch.equal(embedder(maps), plain(maps)), "the vectors begin at 0"
+    with torch.no_grad():
+        embedder.places.copy_(torch.eye(16, 4))
+        embedder.places[6] = torch.tensor([0.0, 0.0, 0.0, 2.0])
+    said = (embedder(maps) - plain(maps))[0]
+    torch.testing.assert_close(said[6], torch.tensor([0.0, 0.0, 0.0, 8.0]), atol=1e-3, rtol=0)
+    torch.testing.assert_close(said[0], torch.tensor([-1.0, 0.0, 0.0, 0.0]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from core.synthesis.regions import REGIONS, WORDINGS, region_names, summarise
+from core.synthesis.regions import REGIONS, WORDINGS, cells_of, region_names, summarise
 
 
 @pytest.mark.parametrize("cell", range(9))
@@ -48,3 +48,8 @@ def test_an_empty_mask_is_nowhere() -> None:
 def test_each_region_has_several_wordings_that_are_its_own() -> None:
     every = [wording for wordings in WORDINGS for wording in wordings]
     assert all(len(wordings) >= 3 for wordings in WORDINGS) and len(every) == len(set(every))
+
+
+def test_fields_of_a_grid_lie_in_ninths():
+    assert cells_of(3) == list(range(9))
+    assert cells_of(7)[:7] == [0, 0, 1, 1, 1, 2, 2] and cells_of(7)[-1] == 8
