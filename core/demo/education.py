@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 # Of the checkpoint's card.
 NOTES = """Pretrained by `python -m core.demo pretrain` on procedural pictures of normal products alone: {pictures} pictures,
@@ -15,7 +16,7 @@ picture of a defect is in its training: of defects it has read, in texts and in 
 starting point of the demo, not an inspector."""
 
 # How the base compares two pictures, once that is trained: see core.model.configuration.
-COMPARISON = {"comparison_places": True}
+COMPARISON: dict[str, Any] = {"comparison_places": True}
 STAGES = ("seeing", "reading", "telling", "answering")
 RATES = {"seeing": 1.5e-3, "reading": 2e-3, "telling": 1.5e-3, "answering": 1.5e-3}
 
