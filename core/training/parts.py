@@ -12,7 +12,7 @@ import torch
 from core.errors import UserError
 from core.model.adapters import inner_model
 from core.synthesis.regions import REGIONS, cells_of
-from core.training.config import Lora, Prompting
+from core.training.config import Lora, Prompting, RunConfig
 from core.training.grounding import LOUD, word_embeddings
 from core.training.settings import multiplies_half
 
@@ -112,6 +112,15 @@ def attend_plainly(model: Any) -> None:
     faster than torch's fused kernel (`make bench ARGS=tower`)."""
     if model.device.type == "cpu" and multiplies_half():
         model.model.vision_tower.config._attn_implementation = "eager"
+
+
+def made_ready(model: Any, processor: Any, config: RunConfig, *, learning: bool) -> None:
+    """A loaded base as the run wants it: to be asked, or to learn."""
+    switch_comparison(model, processor, config.prompt)
+    if learning:
+        say_places(model, processor.tokenizer)
+        if config.dtype == "mixed":
+            attend_plainly(model)
 
 
 def switch_comparison(model: Any, processor: Any, prompt: Prompting) -> None:

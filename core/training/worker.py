@@ -35,8 +35,7 @@ from core.training.config import RunConfig
 from core.training.explaining import environment, explain_failure
 from core.training.grounding_stage import GroundingStage
 from core.training.grpo_stage import GRPOStage, Recorder, rows_of, running_of
-from core.training.parts import add_lora, attend_plainly, checkpoint_vision, say_places, size_of, switch_comparison
-from core.training.parts import train_in_full as learn_in_full
+from core.training.parts import add_lora, checkpoint_vision, made_ready, size_of, train_in_full
 from core.training.pictures import keep_pictures
 from core.training.priorities import pool_of, prioritised
 from core.training.questions import (
@@ -171,11 +170,7 @@ class Work:
         model, processor = load_model(self.base(), device=device, dtype=weights_of(config), quantize=config.quantize)
         if hasattr(model, "merge_and_unload"):
             model = model.merge_and_unload()
-        switch_comparison(model, processor, config.prompt)
-        if learning:
-            say_places(model, processor.tokenizer)
-            if config.dtype == "mixed":
-                attend_plainly(model)
+        made_ready(model, processor, config, learning=learning)
         return model, processor
 
     def course(
@@ -236,7 +231,7 @@ class Work:
     def learning(self, model: Any, parts: tuple[str, ...], *, adapters: bool) -> Any:
         """The model with what learns in a stage: parts in full, and the config's adapters if they do."""
         if not adapters:
-            learn_in_full(model, parts)
+            train_in_full(model, parts)
             return model
         assert self.config.lora is not None  # the config is checked
         for parameter in model.parameters():
