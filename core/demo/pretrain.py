@@ -56,6 +56,7 @@ MUON = 13.0  # its learning rate in those of AdamW
 SHOWN = 3  # of so many steps of telling one shows pictures
 ANSWERING = ("imagine", "chat", "imagine", "read")  # steps of the last stage, in turn
 TELLING = 0.3  # share of chats in plain words while answering
+LOGGED = 7  # of so many steps one is noted; lessons come in threes or fours, so all kinds are
 START = 256  # pictures that the tower's start is fitted to
 MARKS = (0, 0, 0, 1, 1, 1, 2, 3, 4, 5)  # how many lie on a picture whose patches are labelled
 
@@ -169,7 +170,7 @@ class Pretraining:
                 raise UserError("The loss is no longer a number: lower the learning rate and start again.")
             if progress:
                 progress(self.step, total, report)
-            if self.step % 10 == 0:
+            if self.step % LOGGED == 0:
                 with open(self.folder / "log.jsonl", "a", encoding="utf-8") as log:
                     log.write(json.dumps(report) + "\n")
             if self.step % every == 0 or self.step == total:
@@ -258,7 +259,7 @@ class Pretraining:
         features = self._seen(views, rng)
         said, known = self._wording_loss(features, views)
         tokens = self._tokens(features)
-        loss, figures = self._language_loss(*self._padded([self._row(told) for told, _ in chats]), tokens)
+        loss, figures = self._language_loss(*self._padded([row(told, self.processor) for told, _ in chats]), tokens)
         return loss + self.education.wording * said, {**figures, "wording": round(known.item(), 4)}
 
     def _imagined(self, pool: Pool, rng: random.Random) -> tuple[Tensor, dict[str, float]]:
@@ -269,7 +270,7 @@ class Pretraining:
         generator = torch.Generator().manual_seed(self.step)
         tokens = imagine(tokens, last, [lesson.said for lesson in lessons], self._embedding, generator)
         heat = [lesson.heat for lesson in lessons if lesson.compared]
-        rows = self._padded([self._row(lesson.passage) for lesson in lessons])
+        rows = self._padded([row(lesson.passage, self.processor) for lesson in lessons])
         loss, figures = self._language_loss(*rows, tokens, heat)
         return loss, {f"imagined_{name}": value for name, value in figures.items()}
 
@@ -367,7 +368,7 @@ class Pretraining:
         rows: list[Row] = []
         length = 0
         while True:
-            made = self._row(write())
+            made = row(write(), self.processor)
             length = max(length, len(made[0]))
             if rows and length * (len(rows) + 1) > self.education.batch_tokens:
                 return self._padded(rows)
@@ -376,9 +377,6 @@ class Pretraining:
     def _padded(self, rows: list[Row]) -> tuple[Tensor, Tensor, Tensor]:
         ids, mask, labels = (part.to(self.device) for part in padded(rows, self.processor.tokenizer.pad_token_id))
         return ids, mask, labels
-
-    def _row(self, passage: Passage) -> Row:
-        return row(passage, self.processor)
 
 
 def pretrain(
@@ -397,4 +395,5 @@ def pretrain(
     with bar("steps") as stepped:
         pupil.run(pool, progress=lambda step, total, _: stepped(step, total))
     pupil.save()
+    print(f"Reading reached the level {LEVELS[pupil.level].name!r} of {', '.join(level.name for level in LEVELS)}.")
     return folder / "checkpoint"

@@ -15,7 +15,7 @@ from core.demo.education import Education
 from core.demo.lessons import PICTURE, Passage
 from core.demo.pool import Pool, load_pool
 from core.demo.pretrain import Pretraining
-from core.demo.rows import ids_of
+from core.demo.rows import ids_of, row
 from core.demo.seeing import seeing_lesson
 from core.errors import UserError
 from core.mmad.prompts import SYSTEM
@@ -52,7 +52,7 @@ def test_part_targets_take_the_part_that_covers_most_of_a_patch(pool: Pool) -> N
 def test_only_replies_are_learned(pool: Pool, tmp_path: Path) -> None:
     pupil = Pretraining(tmp_path, EDUCATION, **TINY)
     passage, views = seeing_lesson(pool, random.Random(1), turns=2)
-    ids, labels = pupil._row(passage)
+    ids, labels = row(passage, pupil.processor)
     decode = pupil.processor.tokenizer.decode
     learned = decode([label for label in labels if label != -100])
     assert learned == decode(ids_of("".join(part.text for part in passage.parts if part.learned), pupil.processor))
@@ -75,7 +75,7 @@ def test_a_row_is_what_the_chat_template_writes(pool: Pool, tmp_path: Path) -> N
     picture = torch.zeros(48, 48, 3, dtype=torch.uint8).numpy()
     text = pupil.processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
     expected = pupil.processor(images=[[picture] * (len(said) - 1)], text=[text])["input_ids"][0]
-    assert pupil._row(Passage((system, asked)))[0] == list(expected)
+    assert row(Passage((system, asked)), pupil.processor)[0] == list(expected)
 
 
 def test_a_killed_pretraining_continues_as_if_nothing_had_happened(pool: Pool, tmp_path: Path) -> None:
