@@ -199,9 +199,10 @@ def book(rng: Rng) -> Passage:
     return (page if rng.random() < 0.5 else report)(rng)
 
 
+# What a defect looks like and leads to only the book tells, so reports alone end at about four fifths.
 LEVELS = (
     Level("echo", echo, 0.9), Level("mirror", mirror, 0.85), Level("lists", lists, 0.9), Level("options", options, 0.9),
-    Level("sentences", sentences, 0.9), Level("reports", report, 0.85), Level("book", book, 2.0),
+    Level("sentences", sentences, 0.9), Level("reports", report, 0.78), Level("book", book, 2.0),
 )  # fmt: skip
 
 
