@@ -52,7 +52,7 @@ from core.training.settings import multiplies_half
 GRADES = 30  # steps over which the mastery of a level is judged
 LETTERS = "ABCD"
 Heat = Sequence[Sequence[float] | None]
-MUON = 13.0  # its learning rate in those of AdamW
+SCALES = (1.0, 13.0, 3.0)  # learning rates of AdamW and of Muon for tower and language model, in the stage's
 SHOWN = 3  # of so many steps of telling one shows pictures
 ANSWERING = ("imagine", "chat", "imagine", "read")  # steps of the last stage, in turn
 TELLING = 0.3  # share of chats in plain words while answering
@@ -94,16 +94,21 @@ class Pretraining:
         return [*base, *self.heads.parameters()]
 
     def _optimizers(self) -> list[torch.optim.Optimizer]:
-        """Muon (torch's, arXiv 2502.16982) for the tower's matrices, which learn in half the steps by it; AdamW for the rest."""
-        matrices = [p for p in self.model.model.vision_tower.encoder.parameters() if p.dim() == 2]
-        own = {id(p) for p in matrices}
+        """AdamW, and Muon (torch's, arXiv 2502.16982) for the matrices of tower and language model, which learn in half and a
+        third of the steps by it."""
+        inner = self.model.model
+        matrices = [
+            [p for p in part.parameters() if p.dim() == 2]
+            for part in (inner.vision_tower.encoder, inner.language_model.layers)
+        ]
+        own = {id(p) for part in matrices for p in part}
         rest = [p for p in self._parameters() if id(p) not in own]
         groups = [
             {"params": [p for p in rest if p.dim() > 1], "weight_decay": 0.05},
             {"params": [p for p in rest if p.dim() <= 1], "weight_decay": 0.0},
         ]
         adamw = torch.optim.AdamW(groups, lr=1e-3, betas=(0.9, 0.95))
-        return [adamw, torch.optim.Muon(matrices, lr=1e-2, weight_decay=0.02)]
+        return [adamw, *(torch.optim.Muon(part, lr=1e-2, weight_decay=0.02) for part in matrices)]
 
     def resume(self) -> bool:
         """Continue from `state.pt` when there is one.
@@ -149,7 +154,7 @@ class Pretraining:
         while self.step < total:
             stage, done = self.education.stage(self.step)
             rate = self._rate(stage, done)
-            for optimizer, scale in zip(self.optimizers, (1.0, MUON), strict=True):
+            for optimizer, scale in zip(self.optimizers, SCALES, strict=True):
                 for group in optimizer.param_groups:
                     group["lr"] = scale * rate
             teach = {"seeing": self._see, "reading": self._read, "telling": self._tell, "answering": self._answer}
