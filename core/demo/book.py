@@ -1,8 +1,8 @@
 """The book of defects: how each defect looks on each product and what it leads to, as text alone.
 
 A model that has read the world knows what a scratch on a nut looks like and why it matters; this is where the tiny base reads
-it. Choosing the right sentence for a named defect is learned only when the sentences are known for what they tell: asked for
-letters from the start, 320 steps gave 40 %; with the first two lessons beside them, 1,200 short steps give 90 %.
+it. Choosing the right sentence for a named defect is learned only when the sentences are known for what they tell, so these are
+levels of reading, one after the other.
 
     glossary   a sentence, and which defect it tells of
     named      four sentences as options, and the defect of each
@@ -38,8 +38,7 @@ def named(rng: Rng) -> Passage:
     _, task, texts = _page(rng)
     defects = rng.sample(list(texts), min(4, len(texts)))
     chat = Chat()
-    reply = " ".join(f"{letter}. {defect}." for letter, defect in zip(LETTERS, defects, strict=False))
-    chat.add(f"{QUESTIONS[task]}\n{_listed(texts, defects)}{NAME_THEM}", reply)
+    chat.add(f"{QUESTIONS[task]}\n{_listed(texts, defects)}{NAME_THEM}", " ".join(f"{defect}." for defect in defects))
     return chat.passage()
 
 
@@ -66,11 +65,6 @@ def term(rng: Rng) -> Passage:
         text, reply = turn(asked_of_texts(task, texts, defect, rng), rng, thinking=rng.random() < 0.4, reason=told)
         chat.add(f"Query product, in words: A {product.words}. {told}\n{text}", reply)
     return chat.passage()
-
-
-def page(rng: Rng) -> Passage:
-    """One of the lessons."""
-    return rng.choices((glossary, named, found, term), weights=(1, 1, 1, 2))[0](rng)
 
 
 def asked_of_texts(task: Task, texts: Mapping[str, str], defect: str, rng: Rng) -> Asked:

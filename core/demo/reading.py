@@ -9,7 +9,9 @@ from the start, none is learned (1.2 million tokens left every letter at chance)
     options    the same with what the factory says of products, in the chat's form, thinking aloud
     sentences  a text tells one thing, options follow, the answer is a bare letter
     reports    a text tells of several parts and maybe of a defect; questions of all seven tasks follow
-    book       beside reports, what each defect of a product looks like and leads to (`core.demo.book`)
+    glossary, named, found
+               what each defect of a product looks like and leads to (`core.demo.book`)
+    book       a named defect and its sentence, with options; and reports beside it
 
 Defects occur here as words in texts, as a general model has read of them. No picture of one is in the base's education.
 """
@@ -21,7 +23,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
-from core.demo.book import asked_of_texts, page
+from core.demo.book import asked_of_texts, found, glossary, named, term
 from core.demo.lessons import (
     COLOURS,
     DESCRIBE,
@@ -195,14 +197,15 @@ def report(rng: Rng) -> Passage:
 
 
 def book(rng: Rng) -> Passage:
-    """The book of defects, and reports beside it: who has not learned to find a letter in a report does not in a book."""
-    return (page if rng.random() < 0.5 else report)(rng)
+    """The book of defects in the chat's form, and reports beside it."""
+    return (term if rng.random() < 0.5 else report)(rng)
 
 
 # What a defect looks like and leads to only the book tells, so reports alone end at about four fifths.
 LEVELS = (
     Level("echo", echo, 0.9), Level("mirror", mirror, 0.85), Level("lists", lists, 0.9), Level("options", options, 0.9),
-    Level("sentences", sentences, 0.9), Level("reports", report, 0.78), Level("book", book, 2.0),
+    Level("sentences", sentences, 0.9), Level("reports", report, 0.78), Level("glossary", glossary, 0.9),
+    Level("named", named, 0.9), Level("found", found, 0.8), Level("book", book, 2.0),
 )  # fmt: skip
 
 
