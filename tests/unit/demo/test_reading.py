@@ -82,3 +82,13 @@ def test_every_word_of_a_report_is_one_token() -> None:
     for seed in range(60):
         tokens = tokenizer.tokenize(text_of(report(random.Random(seed))))
         assert not [token for token in tokens if token.startswith("##")], tokens
+
+
+def test_a_lesson_of_words_is_judged_by_its_words() -> None:
+    """Letters in their order are known without reading, and would master the level at once."""
+    names = [level.name for level in LEVELS]
+    for level in map(names.index, ("glossary", "named")):
+        for seed in range(20):
+            learned = "".join(part.text for part in LEVELS[level].write(random.Random(seed)).parts if part.learned)
+            assert not re.search(r"\b[A-D]\b", learned)
+    assert names.index("reports") < names.index("glossary"), "who finds no letter in a report finds none in the book"
