@@ -89,7 +89,8 @@ def test_no_reply_gives_the_answer_away(pool: Pool) -> None:
 
 def test_a_comparison_is_hot_where_the_defect_lies(pool: Pool) -> None:
     """Mostly, and often it alone tells; an untrained one says nothing."""
-    found, alone, silent, hottest = [], [], 0, {"Yes.": [], "No.": []}
+    found, alone, silent = [], [], 0
+    hottest, loudest = {"Yes.": [], "No.": []}, {"Yes.": [], "No.": []}
     for seed in range(900):
         lesson = imagined_lesson(pool, seed)
         assert lesson.compared or lesson.heat is None
@@ -104,8 +105,11 @@ def test_a_comparison_is_hot_where_the_defect_lies(pool: Pool) -> None:
             alone.append(loud[REGIONS[cell]] - np.mean(list(loud.values())) < 0.1)
         elif "Is there a defect" in question:
             hottest[right].append(max(lesson.heat))
+            loudest[right].append(max(lesson.said[name.split()[-1]] for name in DEFECTS))
     assert silent and 0.6 < np.mean(found) < 0.95 and 0.3 < np.mean(alone) < 0.9
     assert np.mean(hottest["Yes."]) > np.mean(hottest["No."]) + 0.2
+    mute = np.mean(np.array(loudest["Yes."]) < np.quantile(loudest["No."], 0.75))
+    assert 0.3 < mute < 0.9, "often the picture names no defect, and the map alone tells that there is one"
 
 
 def test_a_hot_token_says_its_own_place() -> None:
