@@ -84,9 +84,10 @@ def imagined_lesson(pool: Pool, rng: random.Random, *, side: int) -> Imagined:
     compared = paired and rng.random() < COMPARED
     heat = _heat(cell if defect else None, side, rng) if compared and rng.random() >= SILENT else None
     if heat and rng.random() < VAGUE:
-        said = _said(defect, None, rng) | {NOTHING: rng.gauss(0.6, 0.1)}
-    else:
-        said = _said(defect, cell, rng)
+        # Asked whether, not even the defect's name tells; asked about it, that has to be there.
+        said = _said(None if presence else defect, None, rng) | {NOTHING: rng.gauss(0.6, 0.1)}
+        return Imagined(chat_about(turns, paired=paired, compared=compared), shown, said, compared, heat)
+    said = _said(defect, cell, rng)
     if defect is None and view.marks and rng.random() < 0.5:
         del said[NOTHING]  # the tower says a mark then, and not that there is nothing
     return Imagined(chat_about(turns, paired=paired, compared=compared), shown, said, compared, heat)
@@ -112,7 +113,7 @@ def asked_of_defect(product: Product, defect: str | None, cell: int, rng: random
 
 def _said(defect: str | None, cell: int | None, rng: random.Random) -> dict[str, float]:
     """As a tower speaks: all names and places at some level, the true ones above it, another one now and then as well; with
-    no `cell` no place more than others.
+    no `cell`, no place more than others.
 
     The amounts are those that a grounded tower was measured to say: of a defect it is sure of 1, of most of them 0.1 above the
     other names, which lie within 0.1 of each other; "no" at 0.65 where there is none, and at anything up to that where there is
