@@ -38,6 +38,7 @@ from core.demo.lessons import Passage
 from core.demo.lookaround import look_around
 from core.demo.lookback import look_back
 from core.demo.marks import gist_targets, mark_targets
+from core.demo.optimizing import SCALES, optimizers_of
 from core.demo.pool import Pool, load_pool
 from core.demo.reading import LEVELS, passage, vocabulary
 from core.demo.rows import Row, ids_of, padded, row
@@ -52,7 +53,6 @@ from core.training.settings import multiplies_half
 GRADES = 30  # steps over which the mastery of a level is judged
 LETTERS = "ABCD"
 Heat = Sequence[Sequence[float] | None]
-SCALES = (1.0, 13.0, 3.0)  # learning rates of AdamW and of Muon for tower and language model, in the stage's
 SHOWN = 3  # of so many steps of telling one shows pictures
 ANSWERING = ("imagine", "chat", "imagine", "read")  # steps of the last stage, in turn
 TELLING = 0.3  # share of chats in plain words while answering
@@ -81,7 +81,7 @@ class Pretraining:
         self.half = self.device.type == "cuda" or multiplies_half()
         for part in (self.model.model.vision_tower, self.model.model.language_model):
             part.set_attn_implementation("eager" if self.half else "sdpa")
-        self.optimizers = self._optimizers()
+        self.optimizers = optimizers_of(self.model.model, self._parameters())
         self.step, self.seconds = 0, 0.0
         self.level, self.grades = 0, [0.0] * GRADES  # of the reading curriculum
 
@@ -93,18 +93,14 @@ class Pretraining:
         base = [p for name, p in self.model.named_parameters() if name not in own]
         return [*base, *self.heads.parameters()]
 
-    def _optimizers(self) -> list[torch.optim.Optimizer]:
-        """AdamW, and for the matrices of tower and language model Muon (torch's, arXiv 2502.16982), twice as quick or more."""
-        parts = (self.model.model.vision_tower.encoder, self.model.model.language_model.layers)
-        matrices = [[p for p in part.parameters() if p.dim() == 2] for part in parts]
-        own = {id(p) for part in matrices for p in part}
-        rest = [p for p in self._parameters() if id(p) not in own]
-        groups = [
-            {"params": [p for p in rest if p.dim() > 1], "weight_decay": 0.05},
-            {"params": [p for p in rest if p.dim() <= 1], "weight_decay": 0.0},
-        ]
-        adamw = torch.optim.AdamW(groups, lr=1e-3, betas=(0.9, 0.95))
-        return [adamw, *(torch.optim.Muon(part, lr=1e-2, weight_decay=0.02) for part in matrices)]
+    def _lessons(self) -> dict[str, Any]:
+        """What has to be the same for a pretraining to go on."""
+        return {
+            **asdict(self.education),
+            "levels": [level.name for level in LEVELS],
+            "optimizers": len(SCALES),
+            **COMPARISON,
+        }
 
     def resume(self) -> bool:
         """Continue from `state.pt` when there is one.
@@ -119,7 +115,7 @@ class Pretraining:
             state = torch.load(path, weights_only=True, map_location=self.device)
         except Exception as error:
             raise UserError(f"{path} is damaged: delete it to start again.") from error
-        if state["education"] != asdict(self.education):
+        if state["education"] != self._lessons():
             raise UserError(f"{self.folder} holds another pretraining: choose another folder or delete it.")
         self.model.load_state_dict(state["model"])
         self.heads.load_state_dict(state["heads"])
@@ -131,7 +127,7 @@ class Pretraining:
 
     def checkpoint(self) -> None:
         state = {
-            "education": asdict(self.education), "model": self.model.state_dict(), "heads": self.heads.state_dict(),
+            "education": self._lessons(), "model": self.model.state_dict(), "heads": self.heads.state_dict(),
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "step": self.step, "seconds": self.seconds,
             "level": self.level, "grades": self.grades,

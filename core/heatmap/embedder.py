@@ -6,6 +6,8 @@ tokens of a 32 x 32 map. Not in the paper: a vector of its own for each of them 
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import max_pool2d
@@ -56,9 +58,11 @@ class ContrastiveEmbedder(nn.Module):
             tokens.append(self.soft_prompt.weight.expand(len(maps), -1, -1))
         if self.projector is not None:
             weight = next(self.projector[1].parameters())
-            even, convolve = self.projector
+            even: Any = self.projector[0]
+            # What the statistics began with is no map: the first batch stands in for it, or it would fade over fifty.
+            even.momentum = 0.1 if even.num_batches_tracked else 1.0
             heat = even(maps.to(weight.device, weight.dtype))
-            projected = convolve(heat).flatten(2).transpose(1, 2)
+            projected = self.projector[1](heat).flatten(2).transpose(1, 2)
             if self.places is not None:
                 # The hottest of four patches is one standard deviation above normal where nothing is.
                 hottest = max_pool2d(heat, 2).flatten(1) - 1

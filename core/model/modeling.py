@@ -262,9 +262,10 @@ class EmitForConditionalGeneration(InternVLForConditionalGeneration):
 
     def collect_statistics(self, mode: bool = True) -> None:
         """Let the projector's batch norm learn its statistics in train mode; for the supervised stage only."""
-        if self.model.contrastive is not None:
-            self.model.contrastive.collect_statistics = mode
-            self.model.contrastive.train(self.training)
+        for part in self.modules():  # adapters keep a copy that learns in a wrapper of its name
+            if isinstance(part, ContrastiveEmbedder):
+                part.collect_statistics = mode
+                part.train(self.training)
 
     def anomaly_maps(self, query: Tensor, reference: Tensor, **settings: Any) -> Tensor:
         """See `EmitModel.anomaly_maps`."""

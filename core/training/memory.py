@@ -39,6 +39,7 @@ class Shape:
     patch: int = 14
     image: int = 448
     soft_tokens: int = 9
+    places: bool = False  # every token of the map has a vector of its own
 
     @classmethod
     def of(cls, config: dict[str, Any]) -> Shape:
@@ -52,6 +53,7 @@ class Shape:
             text["hidden_size"], text["num_hidden_layers"], text["num_attention_heads"], text["num_key_value_heads"],
             text["intermediate_size"], text["vocab_size"], bool(tied), vision["hidden_size"],
             vision["num_hidden_layers"], vision["intermediate_size"], patch, size, config.get("soft_tokens", 9),
+            config.get("comparison_places", False),
         )  # fmt: skip
 
     @property
@@ -72,7 +74,7 @@ class Shape:
             "llm": self.layers * layer + w + self.vocabulary * w * (1 if self.tied else 2),
             "vision": vision,
             "mlp": 8 * v + 4 * v * w + w + w * w + w,
-            "projector": 16 * w + w + 2,
+            "projector": 16 * w + w + 2 + (self.patches // 4 * w if self.places else 0),
             "soft_prompt": self.soft_tokens * w,
         }
 

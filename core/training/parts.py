@@ -117,10 +117,8 @@ def attend_plainly(model: Any) -> None:
 def made_ready(model: Any, processor: Any, config: RunConfig, *, learning: bool) -> None:
     """A loaded base as the run wants it: to be asked, or to learn."""
     switch_comparison(model, processor, config.prompt)
-    if learning:
-        say_places(model, processor.tokenizer)
-        if config.dtype == "mixed":
-            attend_plainly(model)
+    if learning and config.dtype == "mixed":
+        attend_plainly(model)
 
 
 def switch_comparison(model: Any, processor: Any, prompt: Prompting) -> None:
@@ -136,7 +134,10 @@ def switch_comparison(model: Any, processor: Any, prompt: Prompting) -> None:
 
 
 def say_places(model: Any, tokenizer: Any) -> None:
-    """Let each token of the map, where it has a vector of its own that learned nothing yet, begin as the words for its place."""
+    """Let each token of the map, where it has a vector of its own that learned nothing yet, begin as the words for its place.
+
+    For a stage that teaches the projector and collects the map's statistics; elsewhere it would be neither kept nor in scale.
+    """
     places = None if model.model.contrastive is None else model.model.contrastive.places
     if places is None or places.any():
         return

@@ -35,7 +35,7 @@ from core.training.config import RunConfig
 from core.training.explaining import environment, explain_failure
 from core.training.grounding_stage import GroundingStage
 from core.training.grpo_stage import GRPOStage, Recorder, rows_of, running_of
-from core.training.parts import add_lora, checkpoint_vision, made_ready, size_of, train_in_full
+from core.training.parts import add_lora, checkpoint_vision, made_ready, say_places, size_of, train_in_full
 from core.training.pictures import keep_pictures
 from core.training.priorities import pool_of, prioritised
 from core.training.questions import (
@@ -274,6 +274,8 @@ class Work:
             self.journal.stage("sft", 0, message="Loading the model.")
         set_seed(self.config.seed)
         model, processor = self.load_base()
+        if "projector" in section.train:
+            say_places(model, processor.tokenizer)
         model = self.learning(model, section.train, adapters=section.adapters)
         self.take_up(model, "grounding")
         inner = inner_model(model)

@@ -109,7 +109,7 @@ def test_a_comparison_is_hot_where_the_defect_lies(pool: Pool) -> None:
     assert silent and 0.6 < np.mean(found) < 0.95 and 0.3 < np.mean(alone) < 0.9
     assert np.mean(hottest["Yes."]) > np.mean(hottest["No."]) + 0.2
     mute = np.mean(np.array(loudest["Yes."]) < np.quantile(loudest["No."], 0.75))
-    assert 0.3 < mute < 0.9, "often the picture names no defect, and the map alone tells that there is one"
+    assert 0.42 < mute < 0.9, "often the picture names no defect, and the map alone tells that there is one"
 
 
 def test_a_hot_token_says_its_own_place() -> None:

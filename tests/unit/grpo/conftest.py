@@ -15,13 +15,13 @@ from trl import GRPOConfig
 SYSTEM = "You inspect products."
 
 
-def small_model(folder: Path, *, talks: bool = False) -> Path:
+def small_model(folder: Path, *, talks: bool = False, **settings: bool) -> Path:
     """Random weights hardly ever say a letter; one that `talks` often does, so that some answers are better than others."""
     from core.model.tiny import build_tiny
 
     model, processor = build_tiny(
         folder, vocabulary=1200, image_size=32, patch_size=8, vision_width=32, vision_layers=2, vision_heads=2,
-        width=48, layers=2, heads=4, key_value_heads=2, window=1,
+        width=48, layers=2, heads=4, key_value_heads=2, window=1, **settings,
     )  # fmt: skip
     if talks:
         letters = [processor.tokenizer(x, add_special_tokens=False)["input_ids"][-1] for x in "ABCD"]

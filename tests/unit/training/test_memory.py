@@ -10,12 +10,12 @@ from core.training.memory import GIB, KNOWN, Shape, estimate, shape_of
 from core.training.parts import part_of
 
 
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory):
+@pytest.fixture(scope="module", params=[False, True], ids=["", "places"])
+def tiny(tmp_path_factory, request):
     from core.model.tiny import build_tiny
 
     folder = tmp_path_factory.mktemp("tiny")
-    build_tiny(folder)
+    build_tiny(folder, comparison_places=request.param)
     from core.model import load_model
 
     return folder, *load_model(folder, device="cpu", dtype=torch.float32)

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from core.training.config import Evaluation
-from core.training.stopping import Stopper
-from core.training.watching import Watcher
+from core.training.stopping import Stopper, StopRequested
+from core.training.watching import Watcher, train
 
 
 @pytest.fixture
@@ -28,3 +28,26 @@ def test_the_others_stop_with_the_one_that_was_asked(watcher, monkeypatch):
     monkeypatch.setattr(torch.distributed, "all_reduce", lambda flag, op: flag.fill_(1.0))
     assert watcher._asked_to_stop() and watcher.stopping
     assert not watcher.stopper.requested  # nobody asked this process
+
+
+class Trained:
+    """A trainer whose training ends at once."""
+
+    def add_callback(self, watcher) -> None: ...
+
+    def train(self, resume_from_checkpoint) -> None: ...
+
+
+def test_a_stage_of_several_processes_ends_only_by_what_they_agreed(watcher):
+    """One that was asked after the last step goes on with the others, and stops with them in the next stage."""
+    watcher.stopper.requested = True
+    train(Trained(), watcher, None)
+    watcher.stopper.requested, watcher.stopping = False, True
+    with pytest.raises(StopRequested):
+        train(Trained(), watcher, None)
+
+
+def test_alone_a_stop_after_the_last_step_ends_the_run(watcher):
+    watcher.world, watcher.stopper.requested = 1, True
+    with pytest.raises(StopRequested):
+        train(Trained(), watcher, None)
