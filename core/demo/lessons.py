@@ -42,9 +42,10 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """What the model reads in one row."""
+    """What the model reads in one row; `judged` where it counts for the mastery of a level."""
 
     parts: tuple[Part, ...]
+    judged: bool = True
 
 
 @dataclass(frozen=True, slots=True)
