@@ -42,10 +42,9 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """What the model reads in one row; `judged` where it counts for the mastery of a level."""
+    """What the model reads in one row."""
 
     parts: tuple[Part, ...]
-    judged: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,7 @@ from core.demo.marks import gist_targets, mark_targets
 from core.demo.optimizing import SCALES, optimizers_of
 from core.demo.pool import Pool, load_pool
 from core.demo.reading import LEVELS, passage, vocabulary
-from core.demo.rows import Row, ids_of, padded, row, shares
+from core.demo.rows import Row, ids_of, padded, row
 from core.demo.seeing import seeing_lesson, telling_lesson
 from core.demo.views import View
 from core.demo.wording import word_ids, wording_targets
@@ -220,8 +220,7 @@ class Pretraining:
 
     def _read(self, pool: Pool) -> tuple[Tensor, dict[str, float]]:
         rng = self._rng()
-        rows, judged = self._batch(lambda: passage(self.level, rng))
-        loss, figures = self._language_loss(*rows, None, judged=judged)
+        loss, figures = self._language_loss(*self._batch(lambda: passage(self.level, rng)), None)
         return loss, {**figures, "level": self.level}
 
     def _grade(self, letters: float) -> None:
@@ -294,15 +293,13 @@ class Pretraining:
         return wording_loss(self._tokens(features), embeddings, wanted)
 
     def _language_loss(
-        self, input_ids: Tensor, mask: Tensor, labels: Tensor, tokens: Tensor | None, heat: Heat = (),
-        judged: Tensor | None = None,
-    ) -> tuple[Tensor, dict[str, float]]:  # fmt: skip
+        self, input_ids: Tensor, mask: Tensor, labels: Tensor, tokens: Tensor | None, heat: Heat = ()
+    ) -> tuple[Tensor, dict[str, float]]:
         """Letters weigh as much as all other words together.
 
         Args:
             tokens: of the pictures in `input_ids`, [N, T, width].
             heat: what the comparisons in `input_ids` say, see `imagining.Imagined`; nothing by default.
-            judged: bool [B], rows that the figures tell of; all by default.
         """
         inner = self.model.model
         embedded = inner.language_model.embed_tokens(input_ids)
@@ -318,8 +315,10 @@ class Pretraining:
         letters = torch.isin(target, self._letters())
         loss = sum((losses[kind].mean() for kind in (letters, ~letters) if kind.any()), torch.zeros(()))
         hits = (logits.argmax(-1) == target).float()
-        own = slice(None) if judged is None else judged[learned.nonzero()[:, 0]]
-        return loss, shares(hits[own], letters[own])
+        figures = {"words": hits[~letters].mean().item(), "letters": hits[letters].mean().item()}
+        if not letters.any():  # the first levels have none
+            figures["letters"] = figures["words"]
+        return loss, {name: round(value, 4) for name, value in figures.items()}
 
     def _compared(self, input_ids: Tensor, embedded: Tensor, heat: Heat) -> Tensor:
         """With what EMIT's untrained parts make of some map, to be read past, and the words for what is hot, to be read."""
@@ -361,19 +360,16 @@ class Pretraining:
         batch = self.processor.image_processor(images=pictures, crop_to_patches=False, return_tensors="pt")
         return batch["pixel_values"].to(self.device)
 
-    def _batch(self, write: Callable[[], Passage]) -> tuple[tuple[Tensor, Tensor, Tensor], Tensor]:
-        """As many passages as `batch_tokens` holds with their padding, and which of them are judged."""
+    def _batch(self, write: Callable[[], Passage]) -> tuple[Tensor, Tensor, Tensor]:
+        """As many passages as `batch_tokens` holds with their padding."""
         rows: list[Row] = []
-        judged: list[bool] = []
         length = 0
         while True:
-            told = write()
-            made = row(told, self.processor)
+            made = row(write(), self.processor)
             length = max(length, len(made[0]))
             if rows and length * (len(rows) + 1) > self.education.batch_tokens:
-                return self._padded(rows), torch.tensor(judged, device=self.device)
+                return self._padded(rows)
             rows.append(made)
-            judged.append(told.judged)
 
     def _padded(self, rows: list[Row]) -> tuple[Tensor, Tensor, Tensor]:
         ids, mask, labels = (part.to(self.device) for part in padded(rows, self.processor.tokenizer.pad_token_id))

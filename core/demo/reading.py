@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 
 from core.demo.book import asked_of_texts, found, glossary, named, term
@@ -54,7 +54,7 @@ class Level:
 
     Attributes:
         write: makes one passage.
-        mastered: share of right letters (of right words where it has no letters) at which the next level begins.
+        mastered: share of right letters (of right words in `echo`) at which the next level begins.
     """
 
     name: str
@@ -210,7 +210,7 @@ LEVELS = (
 
 
 def passage(level: int, rng: Rng) -> Passage:
-    """One passage of a level, or sometimes of one before it, so that nothing is forgotten; that one is not judged."""
+    """One passage of a level, or sometimes of one before it, so that nothing is forgotten."""
     if level and rng.random() < 0.2:
-        return replace(LEVELS[rng.randrange(level)].write(rng), judged=False)
+        level = rng.randrange(level)
     return LEVELS[level].write(rng)

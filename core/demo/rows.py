@@ -36,15 +36,5 @@ def padded(rows: list[Row], pad: int) -> tuple[Tensor, Tensor, Tensor]:
     return ids, mask, labels
 
 
-def shares(hits: Tensor, letters: Tensor) -> dict[str, float]:
-    """Share of right words and of right letters; where there are no letters, as in the first levels, that of words for both.
-
-    Args:
-        hits: 1 for every right token, float [N]; letters: which of them are letters, bool [N].
-    """
-    words = hits[~letters].mean().item()
-    return {"words": round(words, 4), "letters": round(hits[letters].mean().item() if letters.any() else words, 4)}
-
-
 def ids_of(text: str, processor: Any) -> list[int]:
     return processor.tokenizer(text, add_special_tokens=False)["input_ids"]
