@@ -86,10 +86,10 @@ def imagined_lesson(pool: Pool, rng: random.Random, *, side: int) -> Imagined:
     if heat and rng.random() < VAGUE:
         # Asked whether, not even the defect's name tells; asked about it, that has to be there.
         said = _said(None if presence else defect, None, rng) | {NOTHING: rng.gauss(0.6, 0.1)}
-        return Imagined(chat_about(turns, paired=paired, compared=compared), shown, said, compared, heat)
-    said = _said(defect, cell, rng)
-    if defect is None and view.marks and rng.random() < 0.5:
-        del said[NOTHING]  # the tower says a mark then, and not that there is nothing
+    else:
+        said = _said(defect, cell, rng)
+        if defect is None and view.marks and rng.random() < 0.5:
+            del said[NOTHING]  # the tower says a mark then, and not that there is nothing
     return Imagined(chat_about(turns, paired=paired, compared=compared), shown, said, compared, heat)
 
 

@@ -12,11 +12,8 @@ from typing import Any
 import torch
 from torch import nn
 
-SCALES = (
-    1.0,
-    13.0,
-    3.0,
-)  # learning rates of AdamW and of Muon for tower and language model, as multiples of the stage's
+# Learning rates of AdamW and of Muon for tower and language model, as multiples of the stage's.
+SCALES = (1.0, 13.0, 3.0)
 
 
 def optimizers_of(model: Any, parameters: Iterable[nn.Parameter]) -> list[torch.optim.Optimizer]:

@@ -59,8 +59,9 @@ class ContrastiveEmbedder(nn.Module):
         if self.projector is not None:
             weight = next(self.projector[1].parameters())
             even: Any = self.projector[0]
-            # What the statistics began with is no map: the first batch stands in for it, or it would fade over fifty.
-            even.momentum = 0.1 if even.num_batches_tracked else 1.0
+            if self.collect_statistics:
+                # What the statistics began with is no map: the first batch stands in for it, or it would fade over fifty.
+                even.momentum = 0.1 if even.num_batches_tracked else 1.0
             heat = even(maps.to(weight.device, weight.dtype))
             projected = self.projector[1](heat).flatten(2).transpose(1, 2)
             if self.places is not None:

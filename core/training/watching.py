@@ -54,7 +54,7 @@ class Watcher(TrainerCallback):
         self.before: RandomState | None = None
         self.statistics: dict[str, torch.Tensor] = {}
         self.world = 1
-        self.stopping = False  # all processes know that they end
+        self.stopping = False  # several processes have agreed to end
 
     # A resumed run knows how good it was.
     def remembered(self, rows: list[dict[str, Any]]) -> None:
@@ -136,8 +136,7 @@ class Watcher(TrainerCallback):
 
     def _asked_to_stop(self) -> bool:
         if self.world == 1:
-            self.stopping = self.stopper.requested
-            return self.stopping
+            return self.stopper.requested
         from accelerate import PartialState
 
         flag = torch.tensor([float(self.stopper.requested)], device=PartialState().device)
