@@ -38,7 +38,7 @@ class Education:
     seeing: int = 1800
     reading: int = 4500
     telling: int = 400
-    answering: int = 2200
+    answering: int = 1900
     pictures: int = 6000
     batch_seeing: int = 32
     batch_tokens: int = 2000
@@ -46,7 +46,7 @@ class Education:
     batch_imagined: int = 24
     turns: int = 5
     rate: Mapping[str, float] = field(default_factory=lambda: dict(RATES))
-    wording: float = 5.0
+    wording: float = 8.0
     seed: int = 0
 
     @property

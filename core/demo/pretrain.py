@@ -288,7 +288,8 @@ class Pretraining:
         return tokens.reshape(len(features), -1, tokens.shape[-1])
 
     def _wording_loss(self, features: Tensor, views: list[View]) -> tuple[Tensor, Tensor]:
-        wanted = torch.as_tensor(np.stack([wording_targets(view.marks) for view in views]), device=self.device)
+        targets = [wording_targets(view.marks, view.meta["product"], self.grid // 2) for view in views]
+        wanted = torch.as_tensor(np.stack(targets), device=self.device)
         embeddings = self.model.model.language_model.embed_tokens.weight[self.words].float()
         return wording_loss(self._tokens(features), embeddings, wanted)
 

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from core.demo.marks import Mark
-from core.synthesis.factory import DEFECTS
+from core.synthesis.factory import DEFECTS, PRODUCTS
+from core.synthesis.names import title
 from core.synthesis.regions import REGIONS
 from core.training.grounding_targets import NOTHING
 
@@ -25,14 +26,22 @@ SAID = {
     "bulge": "mark bright dark", "moved": "mark piece wrong",
 }  # fmt: skip
 # Names of defects are among them, and said of no picture of the pretraining.
-WORDS = sorted({word for text in (*SAID.values(), *REGIONS, *DEFECTS, NOTHING) for word in text.split()})
+TITLES = {name: title(name).lower() for name in PRODUCTS}
+WORDS = sorted(
+    {word for text in (*SAID.values(), *TITLES.values(), *REGIONS, *DEFECTS, NOTHING) for word in text.split()}
+)
 
 
-def wording_targets(marks: Sequence[Mark]) -> np.ndarray:
-    """float32 [len(WORDS)]: 1 for the words that tell of the marks and their places."""
-    target = np.zeros(len(WORDS), np.float32)
+def wording_targets(marks: Sequence[Mark], product: str, side: int) -> np.ndarray:
+    """float32 [side * side, len(WORDS)]: 1 for the words that a token of the picture says.
+
+    All tell of the marks and their places. The product's name is told by the first row alone: where it is said by all tokens,
+    the language model hears less of what is said softly there (docs/experiments.md, entry 57).
+    """
+    target = np.zeros((side * side, len(WORDS)), np.float32)
     for text in [f"{SAID[mark.shape]} {REGIONS[mark.cell]}" for mark in marks] or [NOTHING]:
-        target[[WORDS.index(word) for word in text.split()]] = 1
+        target[:, [WORDS.index(word) for word in text.split()]] = 1
+    target[:side, [WORDS.index(word) for word in TITLES[product].split()]] = 1
     return target
 
 

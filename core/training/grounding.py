@@ -70,13 +70,13 @@ def wording_loss(
     Args:
         tokens: of the pictures, as the language model gets them, [N, T, width].
         embeddings: of the words, [words, width]; no gradient goes to them.
-        wanted: [N, words]; the same of all tokens.
+        wanted: [N, words], the same of all tokens, or [N, T, words].
         habit: log odds of the words before the picture is looked at, [N, words]; none by default.
     """
     embeddings = embeddings.detach()
     amount = tokens @ embeddings.T / embeddings.square().sum(1)
     said = 2 * SURE / LOUD * amount - SURE
-    wanted = wanted.unsqueeze(1).expand_as(said)
+    wanted = (wanted if wanted.ndim == 3 else wanted.unsqueeze(1)).expand_as(said)
     logits = said if habit is None else said + habit.unsqueeze(1)
     return _known_losses(logits, wanted).mean(), (said[wanted > 0.5] > 0).float().mean()
 

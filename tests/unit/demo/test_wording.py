@@ -6,27 +6,52 @@ import numpy as np
 import torch
 
 from core.demo.marks import Mark
-from core.demo.wording import WORDS, word_ids, wording_targets
+from core.demo.wording import SAID, TITLES, WORDS, word_ids, wording_targets
+from core.synthesis.factory import DEFECTS
+from core.synthesis.regions import REGIONS
 from core.training.grounding import LOUD, wording_loss
+from core.training.grounding_targets import NOTHING
 
 MASK = np.zeros((9, 9), bool)
+SIDE = 3
 
 
-def test_targets_name_shape_and_place_or_nothing() -> None:
-    said = {word for word, on in zip(WORDS, wording_targets([Mark("ring", 0, MASK)]), strict=True) if on}
-    assert said == {"mark", "round", "ring", "top", "left"}
-    assert [word for word, on in zip(WORDS, wording_targets([]), strict=True) if on] == ["no"]
-    both = wording_targets([Mark("ring", 0, MASK), Mark("line", 8, MASK)])
-    assert both.sum() == len({"mark", "round", "ring", "top", "left", "straight", "line", "bottom", "right"})
+def test_targets_name_marks_in_every_token_and_the_product_in_the_first_row() -> None:
+    def said(marks: list[Mark], product: str, token: int) -> set[str]:
+        return {word for word, on in zip(WORDS, wording_targets(marks, product, SIDE)[token], strict=True) if on}
+
+    ring, line = Mark("ring", 0, MASK), Mark("line", 8, MASK)
+    for first in range(SIDE):
+        assert said([ring], "hex_nut", first) == {"hex", "nut", "mark", "round", "ring", "top", "left"}
+    for other in range(SIDE, SIDE * SIDE):
+        assert said([ring], "hex_nut", other) == {"mark", "round", "ring", "top", "left"}
+    assert said([], "leather", 0) == {"leather", "no"} and said([], "leather", SIDE) == {"no"}
+    both = {"mark", "round", "ring", "top", "left", "straight", "line", "bottom", "right"}
+    assert said([ring, line], "leather", SIDE) == both
+
+
+def test_no_product_is_told_by_a_word_of_marks_or_defects() -> None:
+    products = {word for text in TITLES.values() for word in text.split()}
+    others = {word for text in (*SAID.values(), *REGIONS, *DEFECTS, NOTHING) for word in text.split()}
+    assert not products & others
 
 
 def test_a_word_is_said_by_its_embedding() -> None:
     embeddings = torch.linalg.qr(torch.randn(64, len(WORDS), generator=torch.Generator().manual_seed(0))).Q.T
-    wanted = torch.as_tensor(np.stack([wording_targets([Mark("dot", 4, MASK)]), wording_targets([])]))
-    right = (LOUD * wanted @ embeddings).unsqueeze(1).expand(-1, 5, -1)
+    targets = [wording_targets([Mark("dot", 4, MASK)], "leather", SIDE), wording_targets([], "leather", SIDE)]
+    wanted = torch.as_tensor(np.stack(targets))
+    right = LOUD * wanted @ embeddings
     loss, known = wording_loss(right, embeddings, wanted)
     worse, unknown = wording_loss(torch.zeros_like(right), embeddings, wanted)
     assert loss < 0.05 < worse and known == 1 > unknown
+
+
+def test_words_of_a_picture_are_those_of_all_its_tokens() -> None:
+    embeddings = torch.linalg.qr(torch.randn(64, len(WORDS), generator=torch.Generator().manual_seed(0))).Q.T
+    wanted = torch.as_tensor(wording_targets([Mark("dot", 4, MASK)], "leather", SIDE)[None, -1])
+    tokens = torch.randn(1, 5, 64)
+    whole, each = (wording_loss(tokens, embeddings, w)[0] for w in (wanted, wanted.unsqueeze(1).expand(-1, 5, -1)))
+    assert torch.equal(whole, each)
 
 
 def test_no_gradient_goes_to_the_embeddings() -> None:
