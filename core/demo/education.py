@@ -38,7 +38,7 @@ class Education:
     seeing: int = 1800
     reading: int = 4500
     telling: int = 400
-    answering: int = 1900
+    answering: int = 1600
     pictures: int = 6000
     batch_seeing: int = 32
     batch_tokens: int = 2000

@@ -49,13 +49,15 @@ class Prompting:
 @dataclass(frozen=True)
 class Grounding:
     """Before the first stage, for small models: the tower is told what the training pictures show (core.training.grounding;
-    not in the paper). The ViT learns through the adapters of `lora`, what `train` names in full.
+    not in the paper). What `train` names learns in full, the ViT otherwise through the adapters of `lora`.
 
     Attributes:
-        train: which parts learn in full.
+        train: which parts learn in full. With "vision" the ViT's matrices do, by Muon, and afterwards they are put into its
+            adapters (core.training.compressing): it sees more, and an adapter is still all there is to keep.
         batch_size: pictures per optimizer step over all devices.
         wording: weight of the words in a picture's tokens, beside patches and gist.
-        keeping: weight of how far the tokens may move from the base's otherwise.
+        keeping: weight of how far the tokens may move from the base's otherwise, on the training pictures, or with `strange`
+            on pictures made from them that show no product: that keeps the names of other products, too.
     """
 
     enabled: bool = False
@@ -67,6 +69,7 @@ class Grounding:
     warmup: float = 0.05
     wording: float = 15.0
     keeping: float = 4.0
+    strange: bool = False
 
 
 @dataclass(frozen=True)
@@ -150,9 +153,14 @@ class GRPO:
 
 @dataclass(frozen=True)
 class Lora:
-    """Adapters on the LLM's and the ViT's linear layers."""
+    """Adapters on the LLM's and the ViT's linear layers.
+
+    Attributes:
+        vision_rank: of the ViT's; 0 takes `rank`. `alpha` belongs to `rank`: another one keeps their proportion.
+    """
 
     rank: int = 16
+    vision_rank: int = 0
     alpha: int = 32
     dropout: float = 0.0
     on: tuple[str, ...] = ("llm", "vision")

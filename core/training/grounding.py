@@ -14,6 +14,7 @@ told the following about the training part's pictures, all of which their labels
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,6 +22,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, pad
 
+from core.model.adapters import inner_model
+from core.model.internvl import tile_tokens
 from core.training.grounding_targets import Kinds
 
 LOUD = 3.0  # times a word's embedding that stand for "said"
@@ -122,13 +125,10 @@ class Grounding(nn.Module):
     Args:
         model: EMIT, with or without adapters.
         kinds: of the training part.
-        wording, keeping: weights of these parts of the loss; the last needs a model with adapters, and is measured on every
-            second picture, since it takes a pass of the base.
+        wording, keeping: weights of these parts of the loss; the last takes a pass of the base.
     """
 
     def __init__(self, model: Any, tokenizer: Any, kinds: Kinds, *, wording: float, keeping: float = 0.0) -> None:
-        from core.model.adapters import inner_model
-
         super().__init__()
         self.said: Tensor
         self.basis: Tensor
@@ -144,19 +144,29 @@ class Grounding(nn.Module):
         self.register_buffer("basis", basis_of(self.said), persistent=False)
         self.to(next(inner.parameters()).device)
         self.figures: dict[str, float] = {}
+        # The base beside it, without its language model; in a list, since it is no part of what learns.
+        language = inner.model.language_model
+        self._before = [copy.deepcopy(inner.model, {id(language): language})] if keeping else []
 
     def forward(
-        self, pixel_values: Tensor, patches: Tensor, gist: Tensor, wording: Tensor, habit: Tensor
+        self,
+        pixel_values: Tensor,
+        patches: Tensor,
+        gist: Tensor,
+        wording: Tensor,
+        habit: Tensor,
+        strangers: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """`{"loss"}`; what share was right is left in `figures`.
 
         Args:
             pixel_values: thumbnails [N, 3, h, w].
             habit: of each picture's product, [N, kinds + words], see `Kinds.habit`.
+            strangers: thumbnails [M, 3, h, w] on which tokens are kept as they were; by default every second picture.
             patches, gist, wording: as the functions above take them.
         """
         kinds, words = habit.split([self.patch.out_features - 1, len(self.said)], dim=1)
-        states, tokens = self._look(pixel_values)
+        states, tokens = _look(inner_model(self.model).model, pixel_values)
         features = states[:, 1:].float()
         first, covered = patch_loss(self.patch(features), patches, kinds)
         second, known = gist_loss(self.gist(features) + pad(kinds, (10, 0)).unsqueeze(1), gist)
@@ -164,20 +174,18 @@ class Grounding(nn.Module):
         loss = first + second + self.wording * third
         self.figures = {"patches": covered.item(), "gist": known.item(), "wording": said.item()}
         if self.keeping:
-            with torch.no_grad(), self.model.disable_adapter():
-                before = self._look(pixel_values[::2])[1]
-            moved = keeping_loss(tokens[::2], before, self.basis)
+            now = tokens[::2] if strangers is None else _look(inner_model(self.model).model, strangers)[1]
+            with torch.no_grad():
+                before = _look(self._before[0], pixel_values[::2] if strangers is None else strangers)[1]
+            moved = keeping_loss(now, before, self.basis)
             loss = loss + self.keeping * moved
             self.figures["moved"] = moved.item()
         return {"loss": loss}
 
-    def _look(self, pixel_values: Tensor) -> tuple[Tensor, Tensor]:
-        """(last hidden state of the tower, class token first; tokens [N, T, width] as the language model gets them)."""
-        from core.model.adapters import inner_model
-        from core.model.internvl import tile_tokens
 
-        inner = inner_model(self.model).model
-        tower = inner.vision_tower
-        states = tower(pixel_values=pixel_values.to(next(tower.parameters()).dtype)).last_hidden_state
-        tokens = tile_tokens(inner, states).float()
-        return states, tokens.reshape(len(states), -1, tokens.shape[-1])
+def _look(model: Any, pixel_values: Tensor) -> tuple[Tensor, Tensor]:
+    """(last hidden state of the tower, class token first; tokens [N, T, width] as the language model gets them)."""
+    tower = model.vision_tower
+    states = tower(pixel_values=pixel_values.to(next(tower.parameters()).dtype)).last_hidden_state
+    tokens = tile_tokens(model, states).float()
+    return states, tokens.reshape(len(states), -1, tokens.shape[-1])

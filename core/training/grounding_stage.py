@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,10 @@ from core.errors import UserError
 from core.mmad import Benchmark
 from core.model.adapters import inner_model
 from core.training.checkpoints import ExactCheckpoints
+from core.training.compressing import adapted
 from core.training.grounding import Grounding
 from core.training.grounding_targets import Pictures, shown_in
+from core.training.optimizers import muon_and_adamw
 
 
 class Order(torch.utils.data.Dataset):
@@ -49,9 +52,16 @@ class GroundingStage(ExactCheckpoints, Trainer):
 
     @classmethod
     def on(
-        cls, bench: Benchmark, model: Any, processor: Any, args: TrainingArguments, **weights: float
+        cls,
+        bench: Benchmark,
+        model: Any,
+        processor: Any,
+        args: TrainingArguments,
+        *,
+        strange: bool = False,
+        **weights: float,
     ) -> GroundingStage:
-        """On the training part `bench`; `weights` of the loss as `Grounding` takes them.
+        """On the training part `bench`; `strange` as `Pictures` takes it, `weights` of the loss as `Grounding` takes them.
 
         Raises:
             UserError: see `shown_in`.
@@ -64,10 +74,26 @@ class GroundingStage(ExactCheckpoints, Trainer):
         grid = vision.image_size[0] // vision.patch_size[0]
         kinds, shown = shown_in(bench, grid)
         module = Grounding(model, processor.tokenizer, kinds, **weights)
-        return cls(module, Pictures(kinds, shown, processor, grid, seed=args.seed), args)
+        return cls(module, Pictures(kinds, shown, processor, grid, seed=args.seed, strange=strange), args)
 
     def _get_train_sampler(self, train_dataset: Any = None) -> torch.utils.data.Sampler:
         return torch.utils.data.SequentialSampler(self.train_dataset)  # type: ignore[arg-type]
+
+    def create_optimizer(self, *args: Any) -> torch.optim.Optimizer:
+        tower = [layer.base_layer.weight for layer in adapted(self.module.model).values()]
+        if not any(matrix.requires_grad for matrix in tower):
+            return super().create_optimizer(*args)
+        own = set(map(id, tower))
+        rest = [p for p in self.module.parameters() if p.requires_grad and id(p) not in own]
+        self.optimizer = muon_and_adamw(tower, rest, rate=self.args.learning_rate, decay=self.args.weight_decay)
+        return self.optimizer
+
+    def some_pictures(self, batches: int = 16) -> Iterator[Tensor]:
+        """Thumbnails of the first pictures in their order, in batches."""
+        rows = self.args.train_batch_size
+        for start in range(0, min(batches * rows, len(self.train_dataset)), rows):
+            turns = self.train_dataset.places[start : start + rows]
+            yield self.data_collator(turns)["pixel_values"]
 
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None

@@ -24,6 +24,7 @@ PLACES = frozenset(word for region in REGIONS for word in region.split())
 UNKNOWN = -1.0  # of a target that nobody knows: it counts for nothing
 NOTHING = "no"  # the word for a picture that bears none
 FINE = 4  # fields along a patch's side in which a mask is kept
+STRANGE = 4  # every so many pictures one of no product is made beside them
 COVERED = 0.05  # of a patch, from which on it shows the defect
 
 
@@ -245,13 +246,26 @@ class Pictures:
     """Collates numbers of pictures into a batch of thumbnails and targets; each is turned, mirrored and lit at random.
 
     What a number looks like in a pass derives from seed, pass and number alone.
+
+    Args:
+        grid: patches along a side.
+        strange: pictures of no product come with them, see `_stranger`.
+        limit: bytes of thumbnails that are kept.
     """
 
     def __init__(
-        self, kinds: Kinds, shown: Sequence[Shown], processor: Any, grid: int, *, seed: int, limit: int = 2**29
+        self,
+        kinds: Kinds,
+        shown: Sequence[Shown],
+        processor: Any,
+        grid: int,
+        *,
+        seed: int,
+        strange: bool = False,
+        limit: int = 2**29,
     ) -> None:
         self.kinds, self.shown, self.processor, self.grid, self.seed = kinds, shown, processor, grid, seed
-        self.limit = limit  # bytes of thumbnails that are kept
+        self.strange, self.limit = strange, limit
         # A defect without a mask may leave the picture unseen; and if only normal ones were zoomed, that would give them away.
         self.freely = all(one.cover is not None for one in shown)
         self._kept: dict[int, Tensor] = {}
@@ -261,7 +275,8 @@ class Pictures:
         turns: (number, pass) of each picture.
         """
         pixels, patches, gists, wordings, habits = [], [], [], [], []
-        for number, epoch in turns:
+        strangers = []
+        for place, (number, epoch) in enumerate(turns):
             rng = random.Random(f"{self.seed}/{epoch}/{number}")
             pose, shown = posed(self.shown[number], rng, freely=self.freely)
             thumbnail = pose.of(self._thumbnail(number).float(), beyond="reflection")
@@ -271,11 +286,27 @@ class Pictures:
             gists.append(self.kinds.gist(shown))
             wordings.append(self.kinds.wording(shown))
             habits.append(self.kinds.habit(shown.product))
-        return {
+            if self.strange and place % STRANGE == 0:
+                strangers.append(self._stranger(number, rng))
+        batch = {
             "pixel_values": torch.stack(pixels), "patches": torch.as_tensor(np.stack(patches)),
             "gist": torch.as_tensor(np.stack(gists)), "wording": torch.as_tensor(np.stack(wordings)),
             "habit": torch.as_tensor(np.stack(habits)),
         }  # fmt: skip
+        return {**batch, "strangers": torch.stack(strangers)} if strangers else batch
+
+    def _stranger(self, number: int, rng: random.Random) -> Tensor:
+        """A picture of no product: two that lie over each other, in other colours, light and dark exchanged at times; at others
+        a plain one. What is kept on the training products alone is lost on all others."""
+        one, other = (self._thumbnail(n).float() for n in (number, rng.randrange(len(self.shown))))
+        if rng.random() < 0.3:
+            return Pose.drawn(rng).of(one, beyond="reflection")
+        if rng.random() < 0.5:
+            share = rng.uniform(0.2, 0.8)
+            one = share * one + (1 - share) * other
+        one = one[rng.sample(range(3), 3)]
+        one = -one if rng.random() < 0.3 else one
+        return Pose.drawn(rng).of(one, beyond="reflection")
 
     def _thumbnail(self, number: int) -> Tensor:
         if number not in self._kept:

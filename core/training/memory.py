@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from core.training.config import RunConfig
+from core.training.config import Lora, RunConfig
 
 PROJECT = Path(__file__).resolve().parents[2]
 GIB = 2**30
@@ -78,11 +78,11 @@ class Shape:
             "soft_prompt": self.soft_tokens * w,
         }
 
-    def lora(self, rank: int, on: tuple[str, ...]) -> int:
-        """Parameters of adapters of this rank."""
+    def lora(self, lora: Lora, on: tuple[str, ...]) -> int:
+        """Parameters of these adapters on the parts `on`."""
         w, v = self.width, self.vision_width
-        layer = rank * (2 * (w + w) + 2 * (w + self.kv_width) + 3 * (w + self.inner))
-        vision = rank * (4 * (v + v) + 2 * (v + self.vision_inner))
+        layer = lora.rank * (2 * (w + w) + 2 * (w + self.kv_width) + 3 * (w + self.inner))
+        vision = (lora.vision_rank or lora.rank) * (4 * (v + v) + 2 * (v + self.vision_inner))
         return (self.layers * layer if "llm" in on else 0) + (self.vision_layers * vision if "vision" in on else 0)
 
     def kept(self, tokens: int, *, tiles: int = 0, lora: bool = False) -> int:
@@ -155,10 +155,13 @@ def estimate(config: RunConfig, *, prompt_tokens: int = PROMPT_TOKENS, tiles: in
     stages = {}
     if config.grounding.enabled and config.lora:
         ground = config.grounding
-        learning = sum(sizes[part] for part in ground.train) + shape.lora(config.lora.rank, ("vision",))
+        learning = sum(sizes[part] for part in ground.train) + (
+            0 if "vision" in ground.train else shape.lora(config.lora, ("vision",))
+        )
         rows = ground.batch_size // config.processes
         stages["grounding"] = {
             "weights": weights + 4 * learning,
+            "reference": width * (sizes["vision"] + sizes["mlp"]) if ground.keeping else 0,
             "gradients": 4 * learning,
             "optimizer": 8 * learning,
             "activations": _activations(shape, 0, rows, width, False, True),
@@ -170,7 +173,7 @@ def estimate(config: RunConfig, *, prompt_tokens: int = PROMPT_TOKENS, tiles: in
         wide, extra, reply = width, 0, 3  # a letter, the end, and what stands before them
         if config.sft.adapters and config.lora:
             # Adapters and parts beside them learn in 32 bits, beside the parts as they were.
-            adapters = shape.lora(config.lora.rank, config.lora.on)
+            adapters = shape.lora(config.lora, config.lora.on)
             wide, learning, extra = 4, learning + adapters, 4 * (learning + adapters)
             sees = sees or "vision" in config.lora.on
         if config.sft.replies != "letters":
@@ -191,7 +194,7 @@ def estimate(config: RunConfig, *, prompt_tokens: int = PROMPT_TOKENS, tiles: in
         }
     if config.grpo.enabled:
         grpo, lora = config.grpo, config.lora
-        adapters = shape.lora(lora.rank, lora.on) if lora else 0
+        adapters = shape.lora(lora, lora.on) if lora else 0
         learning = sum(sizes[part] for part in grpo.train)
         shared = grpo.shared_prefix and not grpo.gradient_checkpointing
         rows = grpo.micro_batch

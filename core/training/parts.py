@@ -25,6 +25,7 @@ NAMES = {
     "llm": ("language_model.", "lm_head."),
 }
 HEARD = 0.25  # how loudly, in LOUD, a place says its words whose heat is one standard deviation above normal
+VISION = r".*vision_tower\..*"
 LAYERS = {
     "llm": r"language_model\..*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)",
     "vision": r"vision_tower\..*\.(q_proj|k_proj|v_proj|projection_layer|fc1|fc2)",
@@ -74,6 +75,8 @@ def add_lora(model: Any, lora: Lora, parts: Iterable[str]) -> Any:
             lora_alpha=lora.alpha,
             lora_dropout=lora.dropout,
             target_modules=rf".*({'|'.join(LAYERS[part] for part in lora.on)})",
+            rank_pattern={VISION: lora.vision_rank} if lora.vision_rank else {},
+            alpha_pattern={VISION: lora.alpha * lora.vision_rank / lora.rank} if lora.vision_rank else {},
             modules_to_save=full or None,
         ),
     )

@@ -26,7 +26,7 @@ def check(config: RunConfig) -> None:
         (ground.learning_rate > 0, "grounding.learning_rate must be above 0."),
         (0 <= ground.warmup < 1, "grounding.warmup is a share of the steps, between 0 and 1."),
         (min(ground.wording, ground.keeping) >= 0, "grounding.wording and grounding.keeping must not be negative."),
-        (set(ground.train) <= {"mlp"}, "grounding.train takes mlp, or nothing."),
+        (set(ground.train) <= {"mlp", "vision"}, "grounding.train takes mlp and vision, or nothing."),
         (not ground.enabled or (lora is not None and "vision" in lora.on),
          "grounding needs lora.on with vision: the tower learns through adapters."),
         (not ground.enabled or all("mlp" in later.train for later in (sft, grpo) if later.enabled and "mlp" in ground.train)
@@ -65,6 +65,7 @@ def check(config: RunConfig) -> None:
          'evaluate.thinking needs evaluate.answering "generate": letters are compared before anything is said.'),
         (not grpo.enabled or bool(grpo.train) or lora is not None, "grpo.train is empty and lora is off: nothing learns."),
         (lora is None or lora.rank >= 1, "lora.rank must be at least 1."),
+        (lora is None or lora.vision_rank >= 0, "lora.vision_rank must not be negative."),
         (lora is None or (bool(lora.on) and set(lora.on) <= {"llm", "vision"}), "lora.on takes llm and vision."),
         (lora is None or not set(lora.on) & set(grpo.train), "a part cannot learn in full (grpo.train) and by lora.on."),
         (config.quantize is None or lora is not None, "quantize needs lora: four-bit weights cannot learn."),

@@ -31,6 +31,7 @@ from core.runs import Journal, RunFolder
 from core.training.answering_stage import answer_both, validation_accuracy
 from core.training.checkpoints import BEST, best_of, load_trained, newest_usable, save_final, save_trained, step_of
 from core.training.claiming import claim
+from core.training.compressing import free_tower, into_adapters
 from core.training.config import RunConfig
 from core.training.explaining import environment, explain_failure
 from core.training.grounding_stage import GroundingStage
@@ -249,13 +250,17 @@ class Work:
         assert self.config.lora is not None  # the config is checked
         # The language model is not asked anything, so its adapters come with the next stage.
         model = add_lora(model, replace(self.config.lora, on=("vision",)), section.train)
+        before = free_tower(model) if "vision" in section.train else {}
         rows = section.batch_size // self.world
         args = TrainingArguments(**self.arguments(section, "grounding", section.max_steps, rows, 1))
         weights = {"wording": section.wording, "keeping": section.keeping}
-        trainer = GroundingStage.on(bench, model, processor, args, **weights)
+        trainer = GroundingStage.on(bench, model, processor, args, strange=section.strange, **weights)
         self.say(model, f"Grounding: {trainer.about}", section.max_steps)
         train(trainer, self.watcher("grounding", trainer, None), self.resume_point("grounding"))
         if self.journal:
+            if before:
+                kept = into_adapters(model, before, trainer.some_pictures())
+                print(f"The adapters hold {kept:.1%} of what the tower has learned.", flush=True)
             save_trained(model, self.run.path / "grounding" / "trained.safetensors", statistics=False)
             self.journal.stage_done("grounding")
         self._barrier(trainer)

@@ -126,6 +126,19 @@ def test_what_a_product_tells_already_is_not_learned_from_its_pictures():
     assert not one.habit("nut").any()
 
 
+def test_strangers_are_no_training_picture_and_the_same_in_every_run(base, tmp_path):
+    from core.model import load_model
+    from core.training.grounding_targets import STRANGE, Pictures
+
+    kinds, shown = shown_in(make_benchmark(tmp_path, train=6).split("train"), 4)
+    processor = load_model(base)[1]
+    turns = [(number, 0) for number in range(len(shown))]
+    one, two = (Pictures(kinds, shown, processor, 4, seed=3, strange=True)(turns) for _ in range(2))
+    assert torch.equal(one["strangers"], two["strangers"]) and torch.isfinite(one["strangers"]).all()
+    assert len(one["strangers"]) == -(-len(turns) // STRANGE)
+    assert one["strangers"].shape[1:] == one["pixel_values"].shape[1:]
+
+
 def test_a_part_without_defects_cannot_be_grounded(tmp_path):
     bench = make_benchmark(tmp_path, train=4)
     normal = bench.select(sample for sample in bench.split("train") if not sample.defect)
@@ -164,14 +177,17 @@ def test_the_tower_learns_and_the_next_stages_go_on_with_it(base, snapshot, tmp_
     assert not torch.equal(learned[first], after[first])
 
 
-def test_a_stopped_grounding_goes_on_as_if_nothing_had_happened(base, snapshot, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "parts", [{"train": ["mlp"]}, {"train": ["mlp", "vision"], "strange": True}], ids=["adapters", "tower"]
+)
+def test_a_stopped_grounding_goes_on_as_if_nothing_had_happened(base, snapshot, tmp_path, monkeypatch, parts):
     from safetensors.torch import load_file
 
     from core.training import worker
     from core.training.stopping import stopper
 
     config = quick(base, snapshot, **GROUNDED).with_(
-        sft={"enabled": False}, grpo={"max_steps": 1}, evaluate={"final": ""}
+        grounding=parts, sft={"enabled": False}, grpo={"max_steps": 1}, evaluate={"final": ""}
     )
     whole = worker.run(config, tmp_path / "whole")
     stage = worker.GroundingStage
@@ -189,6 +205,8 @@ def test_a_stopped_grounding_goes_on_as_if_nothing_had_happened(base, snapshot, 
     stopper.requested = False
     again = worker.run(config, tmp_path / "stopped")
     one, two = (load_file(run.path / "grounding" / "trained.safetensors") for run in (whole, again))
+    assert not any("base_layer" in name for name in one)  # a tower that learned in full is in its adapters
+    assert max(value.abs().max() for name, value in one.items() if "lora_B" in name) > 0
     assert one.keys() == two.keys() and all(torch.equal(one[name], two[name]) for name in one)
 
 

@@ -42,9 +42,9 @@ def test_adapters_are_counted_exactly(tiny):
     folder, _, _ = tiny
     from core.model import load_model
 
-    model = add_lora(load_model(folder, device="cpu")[0], Lora(rank=3), ("mlp",))
+    model = add_lora(load_model(folder, device="cpu")[0], Lora(rank=3, vision_rank=5), ("mlp",))
     found = sum(p.numel() for name, p in model.named_parameters() if "lora_" in name)
-    assert shape_of(str(folder)).lora(3, ("llm", "vision")) == found
+    assert shape_of(str(folder)).lora(Lora(rank=3, vision_rank=5), ("llm", "vision")) == found
 
 
 @pytest.mark.parametrize("part", ["llm", "vision"])
