@@ -13,7 +13,8 @@ line, a spot, an area; and for all patches alike, which marks the picture bears 
 text alone, {telling} steps of telling in plain words which marks there are, {answering} steps of chats with options about
 products, parts, materials, colours, counts, places, marks and imagined defects, in {minutes:.0f} minutes on {machine}. No
 picture of a defect is in its training: of defects it has read, in texts and in tokens that were given their names. It is the
-starting point of the demo, not an inspector."""
+starting point of the demo, not an inspector. As it has learned to say where a mark lies, it often says where a defect lies, too,
+though nobody told it that defects are to be looked for."""
 
 # How the base compares two pictures, once that is trained: see core.model.configuration.
 COMPARISON: dict[str, Any] = {"comparison_places": True}
