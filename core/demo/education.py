@@ -17,7 +17,7 @@ starting point of the demo, not an inspector. As it has learned to say where a m
 though nobody told it that defects are to be looked for."""
 
 # How the base compares two pictures, once that is trained: see core.model.configuration.
-COMPARISON: dict[str, Any] = {"comparison_places": True}
+COMPARING: dict[str, Any] = {"comparison_places": True}
 STAGES = ("seeing", "reading", "telling", "answering")
 RATES = {"seeing": 1.5e-3, "reading": 2e-3, "telling": 1.5e-3, "answering": 1.5e-3}
 

@@ -32,7 +32,7 @@ from torch import Tensor
 
 from core.demo.bars import bar
 from core.demo.dense import DenseHeads, part_targets
-from core.demo.education import COMPARISON, NOTES, Education
+from core.demo.education import COMPARING, NOTES, Education
 from core.demo.imagining import imagine, imagined_lesson, speak_heat
 from core.demo.lessons import Passage
 from core.demo.lookaround import look_around
@@ -68,7 +68,7 @@ class Pretraining:
         from core.model.tiny import build_tiny, seeded
 
         self.folder, self.education, self.device = folder, education, torch.device(device)
-        self.model, self.processor = build_tiny(seed=education.seed, texts=vocabulary(), **COMPARISON, **tiny)
+        self.model, self.processor = build_tiny(seed=education.seed, texts=vocabulary(), **COMPARING, **tiny)
         with seeded(education.seed):
             look_back(self.model.model.language_model)
         self._move(self.device)
@@ -99,7 +99,7 @@ class Pretraining:
             **asdict(self.education),
             "levels": [level.name for level in LEVELS],
             "optimizers": len(SCALES),
-            **COMPARISON,
+            **COMPARING,
         }
 
     def resume(self) -> bool:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 # The tiny model: without descriptions in the prompt, which its language model has never read; grounded first, since its tower
-# has seen nothing of the world; taught to say its reason, because GRPO can only reward reasoning that is there.
+# has seen nothing of the world; taught to say its reason, because GRPO can only reward reasoning that is there. It reads what its
+# tokens say, which SFT at a higher rate unlearns (docs/experiments.md, entry 59).
 _TINY: dict[str, Any] = {
     "base": "data/models/emit-tiny",
     "dtype": "mixed",
@@ -22,7 +23,7 @@ _BEFORE: dict[str, Any] = {"enabled": True, "batch_size": 16, "train": ("mlp", "
 _FIRST: dict[str, Any] = {
     "batch_size": 24,
     "micro_batch": 24,
-    "learning_rate": 8e-4,
+    "learning_rate": 1.5e-4,
     "tasks": "all",
     "train": ("projector", "soft_prompt", "mlp"),
     "adapters": True,
@@ -52,7 +53,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "demo": {
         **_TINY,
         "grounding": {**_BEFORE, "max_steps": 600},
-        "sft": {**_FIRST, "max_steps": 120, "learning_rate": 4e-4},
+        "sft": {**_FIRST, "max_steps": 120},
         "grpo": {**_SHORT, "max_steps": 60},
         "evaluate": {"every": 20, "questions": 48, "final_questions": 240},
     },
@@ -60,7 +61,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "full": {
         **_TINY,
         "grounding": {**_BEFORE, "max_steps": 3800, "keeping": 8.0, "strange": True},
-        "sft": {**_FIRST, "max_steps": 450},
+        "sft": {**_FIRST, "max_steps": 400},
         "grpo": {**_SHORT, "max_steps": 60},
         "evaluate": {"every": 50, "questions": 250, "patience": 5, "final_questions": 600},
         "save": {**_TINY["save"], "every": 25, "disk_gb": 4.0},
