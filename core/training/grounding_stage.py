@@ -46,7 +46,7 @@ class GroundingStage(ExactCheckpoints, Trainer):
         length = args.max_steps * args.train_batch_size * args.world_size
         order = Order(len(pictures.shown), length, args.seed)
         super().__init__(model=module, args=args, train_dataset=order, data_collator=pictures, **kwargs)
-        self.module = module
+        self.module, self.order = module, order
         self.model_accepts_loss_kwargs = False
         self.about = f"{len(pictures.shown)} pictures, defects of {len(pictures.kinds.names)} kind(s)"
 
@@ -91,8 +91,8 @@ class GroundingStage(ExactCheckpoints, Trainer):
     def some_pictures(self, batches: int = 16) -> Iterator[Tensor]:
         """Thumbnails of the first pictures in their order, in batches."""
         rows = self.args.train_batch_size
-        for start in range(0, min(batches * rows, len(self.train_dataset)), rows):
-            turns = self.train_dataset.places[start : start + rows]
+        for start in range(0, min(batches * rows, len(self.order)), rows):
+            turns = self.order.places[start : start + rows]
             yield self.data_collator(turns)["pixel_values"]
 
     def compute_loss(
