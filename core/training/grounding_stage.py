@@ -46,7 +46,7 @@ class GroundingStage(ExactCheckpoints, Trainer):
         length = args.max_steps * args.train_batch_size * args.world_size
         order = Order(len(pictures.shown), length, args.seed)
         super().__init__(model=module, args=args, train_dataset=order, data_collator=pictures, **kwargs)
-        self.module, self.order = module, order
+        self.module, self.pictures, self.order = module, pictures, order
         self.model_accepts_loss_kwargs = False
         self.about = f"{len(pictures.shown)} pictures, defects of {len(pictures.kinds.names)} kind(s)"
 
@@ -93,7 +93,7 @@ class GroundingStage(ExactCheckpoints, Trainer):
         rows = self.args.train_batch_size
         for start in range(0, min(batches * rows, len(self.order)), rows):
             turns = self.order.places[start : start + rows]
-            yield self.data_collator(turns)["pixel_values"]
+            yield self.pictures(turns)["pixel_values"]
 
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
