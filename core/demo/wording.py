@@ -25,8 +25,8 @@ SAID = {
     "chip": "mark spot corners", "ring": "mark round ring", "blob": "mark ragged area", "tint": "mark soft area",
     "bulge": "mark bright dark", "moved": "mark piece wrong",
 }  # fmt: skip
-# Names of defects are among them, and said of no picture of the pretraining.
 TITLES = {name: title(name).lower() for name in PRODUCTS}
+# Names of defects are among them, and said of no picture of the pretraining.
 WORDS = sorted(
     {word for text in (*SAID.values(), *TITLES.values(), *REGIONS, *DEFECTS, NOTHING) for word in text.split()}
 )

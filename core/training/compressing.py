@@ -3,7 +3,7 @@
 A change D of a matrix is replaced by one of rank r. Not the one nearest to D itself, which plain singular values would give: the
 one whose outputs lie nearest to D's on the inputs X that the layer gets, min |(D - BA) X|, which the singular values of
 D (X X')^1/2 give (as in the compression of language models, arXiv 2403.07378). Muon's changes are of full rank, the inputs are
-not: rank 32 of 160 keeps all that was learned, where the plain one loses half (docs/experiments.md, entry 35).
+not: rank 32 of 160 keeps nearly all that was learned, where the plain one loses half (docs/experiments.md, entry 36).
 """
 
 from __future__ import annotations
