@@ -16,8 +16,9 @@ picture of a defect is in its training: of defects it has read, in texts and in 
 starting point of the demo, not an inspector. As it has learned to say where a mark lies, it often says where a defect lies, too,
 though nobody told it that defects are to be looked for."""
 
-# How the base compares two pictures, once that is trained: see core.model.configuration.
-COMPARING: dict[str, Any] = {"comparison_places": True}
+# How the base compares two pictures, once that is trained: see core.model.configuration. What grounding teaches shows in the last
+# layers; and it teaches what may be compared better than a window does.
+COMPARING: dict[str, Any] = {"comparison_places": True, "comparison_layers": (5, 6), "window": 14}
 STAGES = ("seeing", "reading", "telling", "answering")
 RATES = {"seeing": 1.5e-3, "reading": 2e-3, "telling": 1.5e-3, "answering": 1.5e-3}
 

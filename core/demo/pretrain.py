@@ -331,7 +331,7 @@ class Pretraining:
         generator = torch.Generator().manual_seed(self.step)
         maps = torch.rand(int(places.sum()) // length, 1, *grid, generator=generator).to(self.device)
         with torch.no_grad():
-            tokens = self.model.model.contrastive(maps * maps)
+            tokens = self.model.model.contrastive(maps * maps).tokens
             if heat:
                 tokens = speak_heat(tokens, heat, self._embedding)
         return embedded.masked_scatter(places.unsqueeze(-1), tokens.to(embedded.dtype))

@@ -2,7 +2,8 @@
 
 The definition (EMIT, section on the heatmap-guided contrastive embedding): per layer, the cosine of every query patch
 with every patch of the rotated references; a pair whose rows or columns lie more than `window` apart counts as 0; the
-best of them is the similarity; averaged over layers, 1 - similarity is the map.
+best of them is the similarity; averaged over layers, 1 - similarity is the map. A tower that learns to compare gets its gradient
+through it.
 
 So the similarity is max(0, best cosine inside the window), and patches outside need not be touched: a band of query rows
 meets only the reference rows around it. The cosines of a band are one matrix product, divided by the lengths; one band of
@@ -19,7 +20,6 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 
-@torch.no_grad()
 def anomaly_map(
     query: Sequence[Tensor], reference: Sequence[Tensor], *, window: int = 6, grid: tuple[int, int] | None = None
 ) -> Tensor:
@@ -33,7 +33,7 @@ def anomaly_map(
         grid: (H, W); a square is assumed if None.
 
     Returns:
-        float32 [B, 1, H, W] between 0 (the same) and 1 (nothing alike in the window). No gradient flows.
+        float32 [B, 1, H, W] between 0 (the same) and 1 (nothing alike in the window).
 
     Raises:
         ValueError: shapes that do not belong together, or a negative window.
@@ -50,10 +50,12 @@ def anomaly_map(
             right = turned.float()
             # Lengths are divided out of the products: a normalised copy of the references is never made.
             scale = 1 / right.norm(dim=-1).clamp_min(1e-12)
+            found = []
             for rows, near, outside in bands:
                 cosines = (left[:, rows] @ right[:, near].mT).mul_(scale[:, None, near])
-                best[:, rows] = torch.maximum(best[:, rows], cosines.masked_fill_(outside, 0).amax(-1))
-        similarity += best
+                found.append(cosines.masked_fill_(outside, 0).amax(-1))
+            best = torch.maximum(best, torch.cat(found, dim=1))
+        similarity = similarity + best
     return (1 - similarity / len(query)).view(batch, 1, height, width)
 
 

@@ -1,31 +1,47 @@
 """From a map to tokens: a soft prompt that tells the language model what comes, then the projected anomaly map.
 
 EMIT: 9 learned vectors, and BatchNorm2d(1) -> Conv2d(1 -> width, kernel 4, stride 2, padding 1), which makes 16 x 16 = 256
-tokens of a 32 x 32 map. Not in the paper: a vector of its own for each of them (`places`).
+tokens of a 32 x 32 map. Not in the paper: a vector for each place of the map (`places`), by which the map guides the query's
+own tokens. A small language model reads what a picture's tokens say in words, and nothing that stands in 49 tokens behind the
+question (docs/experiments.md, entry 64).
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import max_pool2d
 
+SHARP = 2.0  # how much more the hottest place says than another, in the exponent, per standard deviation
+LOUDEST = 6.0  # standard deviations above normal from which on it is not said any louder
+
+
+class Compared(NamedTuple):
+    """What is made of anomaly maps.
+
+    Attributes:
+        tokens: soft prompt and projected map, [B, n + (H // 2) * (W // 2), width].
+        guide: what the query's own tokens say besides, [B, width]; None without `places`.
+    """
+
+    tokens: Tensor
+    guide: Tensor | None
+
 
 class ContrastiveEmbedder(nn.Module):
-    """Soft prompt [n, width] and anomaly map [B, 1, H, W] -> tokens [B, n + (H // 2) * (W // 2), width].
+    """Soft prompt [n, width] and anomaly maps [B, 1, H, W] -> `Compared`.
 
     Args:
         width: of the language model's embeddings.
         soft_tokens: length of the soft prompt; 0 leaves it out.
         heatmap: False leaves the map out (an ablation: the soft prompt alone).
-        places: tokens of the map that get a vector of their own each, which is added as strongly as it is hot there; 0 for none,
-            as in the paper. The convolution is the same everywhere, so a language model that cannot count tokens does not
-            learn from it where it is hot.
+        places: places of the map, 2 x 2 patches each, that get a vector; 0 for none, as in the paper. The hottest one's is what
+            the query's tokens say besides, as loudly as it is hot there.
 
     The batch norm uses its stored statistics, also in train mode, unless `collect_statistics` is set: otherwise a sample
-    would depend on its neighbours in the batch. The supervised stage sets it; nothing else does.
+    would depend on its neighbours in the batch. Grounding and the supervised stage set it; nothing else does.
     """
 
     def __init__(self, width: int, *, soft_tokens: int = 9, heatmap: bool = True, places: int = 0) -> None:
@@ -45,15 +61,15 @@ class ContrastiveEmbedder(nn.Module):
 
     @property
     def places(self) -> Tensor | None:
-        """The vectors of the map's tokens, [tokens, width]; None where there are none."""
+        """The vectors of the map's places, [places, width]; None where there are none."""
         return getattr(self.projector, "places", None)
 
     def length(self, grid: tuple[int, int]) -> int:
         """Tokens made for a patch grid (H, W)."""
         return self.soft_tokens + (0 if self.projector is None else (grid[0] // 2) * (grid[1] // 2))
 
-    def forward(self, maps: Tensor) -> Tensor:
-        tokens = []
+    def forward(self, maps: Tensor) -> Compared:
+        tokens, guide = [], None
         if self.soft_prompt is not None:
             tokens.append(self.soft_prompt.weight.expand(len(maps), -1, -1))
         if self.projector is not None:
@@ -63,13 +79,12 @@ class ContrastiveEmbedder(nn.Module):
                 # What the statistics began with is no map: the first batch stands in for it, or it would fade over fifty.
                 even.momentum = 0.1 if even.num_batches_tracked else 1.0
             heat = even(maps.to(weight.device, weight.dtype))
-            projected = self.projector[1](heat).flatten(2).transpose(1, 2)
+            tokens.append(self.projector[1](heat).flatten(2).transpose(1, 2))
             if self.places is not None:
                 # The hottest of four patches is one standard deviation above normal where nothing is.
                 hottest = max_pool2d(heat, 2).flatten(1) - 1
-                projected = projected + hottest.unsqueeze(-1) * self.places
-            tokens.append(projected)
-        return torch.cat(tokens, dim=1)
+                guide = ((SHARP * hottest).softmax(1) * hottest.clamp(0, LOUDEST)) @ self.places
+        return Compared(torch.cat(tokens, dim=1), guide)
 
     def train(self, mode: bool = True) -> ContrastiveEmbedder:
         super().train(mode)

@@ -25,7 +25,7 @@ class EmitConfig(InternVLConfig):
             the paper's 4, 8, 16, 20 of 24, at the same share of another depth.
         soft_tokens: length of the soft prompt; 0 switches it off.
         heatmap: False switches the anomaly map off (soft prompt only).
-        comparison_places: every token of the map has a vector of its own beside the convolution (see ContrastiveEmbedder).
+        comparison_places: every place of the map has a vector, by which it guides the query's own tokens (ContrastiveEmbedder).
     """
 
     model_type = "emit"

@@ -106,11 +106,13 @@ class LayerTap:
     """Collects chosen hidden states of an InternVL vision tower during a pass: [N, patches, D], without class token.
 
     `output_hidden_states=True` would keep all of them for all tiles; this keeps the chosen layers of the chosen rows,
-    detached. Use as a context manager; afterwards `states` holds a list over layers.
+    detached unless `learning`. Use as a context manager; afterwards `states` holds a list over layers.
     """
 
-    def __init__(self, tower: Any, layers: tuple[int, ...], rows: Tensor | slice = slice(None)) -> None:
-        self.tower, self.layers, self.rows = tower, layers, rows
+    def __init__(
+        self, tower: Any, layers: tuple[int, ...], rows: Tensor | slice = slice(None), *, learning: bool = False
+    ) -> None:
+        self.tower, self.layers, self.rows, self.learning = tower, layers, rows, learning
         self._found: dict[int, Tensor] = {}
         self._handles: list[torch.utils.hooks.RemovableHandle] = []
 
@@ -124,7 +126,7 @@ class LayerTap:
     def _keep(self, layer: int):  # noqa: ANN202
         def hook(_module: nn.Module, _inputs: object, output: Tensor | tuple[Tensor, ...]) -> None:
             state = output[0] if isinstance(output, tuple) else output
-            self._found[layer] = state.detach()[self.rows, 1:]
+            self._found[layer] = (state if self.learning else state.detach())[self.rows, 1:]
 
         return hook
 

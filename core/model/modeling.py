@@ -112,12 +112,17 @@ class EmitModel(InternVLModel):
                 "give as many pictures as the prompt has image parts, and do not truncate it."
             )
         tokens, maps = self._encode(pixel_values.to(self.dtype), layout.pairs)
+        compared, guide = self.contrastive(maps) if layout.pairs else (None, None)
+        if guide is not None:
+            queries = torch.tensor([query for _, query in layout.pairs], device=tokens.device)
+            tokens = tokens.index_add(0, queries, guide.to(tokens).unsqueeze(1).expand(-1, tokens.shape[1], -1))
         # The comparison's placeholder may lie beyond the vocabulary; it is never looked up.
         embeds = self.get_input_embeddings()(input_ids.masked_fill(layout.comparison_mask, 0))
         embeds = embeds.masked_scatter(layout.image_mask.unsqueeze(-1), tokens.to(embeds.device, embeds.dtype))
-        if layout.pairs:
-            compared = self.contrastive(maps).to(embeds.device, embeds.dtype)
-            embeds = embeds.masked_scatter(layout.comparison_mask.unsqueeze(-1), compared)
+        if compared is not None:
+            embeds = embeds.masked_scatter(
+                layout.comparison_mask.unsqueeze(-1), compared.to(embeds.device, embeds.dtype)
+            )
         return embeds
 
     def _encode(self, pixels: Tensor, pairs: Sequence[tuple[int, int]]) -> tuple[Tensor, Tensor | None]:
@@ -162,7 +167,7 @@ class EmitModel(InternVLModel):
             row = {key: index for index, key in enumerate(compared)}
             queries = [row[query] for _, query in new_pairs]
             references = list(dict.fromkeys(reference for reference, _ in new_pairs))
-            turned = self._turned(
+            turned = self.turned_features(
                 pixels[[first[key] for key in references]],
                 [state[[row[key] for key in references]] for state in states],
             )
@@ -193,10 +198,10 @@ class EmitModel(InternVLModel):
         return self.features.valid_for((str(self.device), self.dtype, weights_stamp(self.vision_tower))), frozen
 
     @torch.no_grad()
-    def _turned(
-        self, pixels: Tensor, upright: Sequence[Tensor] | None, rotations: Sequence[int] | None = None
+    def turned_features(
+        self, pixels: Tensor, upright: Sequence[Tensor] | None = None, rotations: Sequence[int] | None = None
     ) -> list[Tensor]:
-        """Over layers, patch features of all rotations of thumbnails [N, 3, h, w]: [N, R * patches, D].
+        """Over layers, patch features of all rotations of thumbnails [N, 3, h, w]: [N, R * patches, D]; no gradient.
 
         Args:
             upright: the features of the thumbnails as they are, if known.
@@ -237,7 +242,7 @@ class EmitModel(InternVLModel):
             raise UserError(f"Rotations must be out of 0, 90, 180 and 270 degrees, not {rotations}.")
         return anomaly_map(
             self.patch_features(query),
-            self._turned(reference.to(self.device, self.dtype), None, rotations),
+            self.turned_features(reference.to(self.device, self.dtype), None, rotations),
             window=self.config.comparison_window if window is None else window,
             grid=self.config.comparison_grid,
         )
@@ -261,7 +266,7 @@ class EmitForConditionalGeneration(InternVLForConditionalGeneration):
         return {name: value for name, value in self.named_parameters() if name.startswith("model.contrastive.")}
 
     def collect_statistics(self, mode: bool = True) -> None:
-        """Let the projector's batch norm learn its statistics in train mode; for the supervised stage only."""
+        """Let the projector's batch norm learn its statistics in train mode; for grounding and the supervised stage only."""
         for part in self.modules():  # adapters keep a copy that learns in a wrapper of its name
             if isinstance(part, ContrastiveEmbedder):
                 part.collect_statistics = mode

@@ -56,6 +56,8 @@ class Grounding:
             adapters (core.training.compressing): it sees more, and an adapter is still all there is to keep.
         batch_size: pictures per optimizer step over all devices.
         wording: weight of the words in a picture's tokens, beside patches and gist.
+        comparing: weight of the anomaly map, so that the tower learns to compare; what the map says by words is learned with it
+            (see core.heatmap.embedder, `places`). Nothing without prompt.heatmap and prompt.contrast.
         keeping: weight of how far the tokens may move from the base's otherwise, on the training pictures, or with `strange`
             on pictures made from them that show no product: that keeps the names of other products, too.
     """
@@ -68,6 +70,7 @@ class Grounding:
     weight_decay: float = 1e-2
     warmup: float = 0.05
     wording: float = 15.0
+    comparing: float = 0.0
     keeping: float = 4.0
     strange: bool = False
 
@@ -265,6 +268,11 @@ class RunConfig:
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as they are written to YAML."""
         return _plain(dataclasses.asdict(self))
+
+    @property
+    def comparing(self) -> float:
+        """`grounding.comparing`, where the prompt holds an anomaly map."""
+        return self.grounding.comparing if self.prompt.heatmap and self.prompt.contrast else 0.0
 
     def with_(self, **changes: Any) -> RunConfig:
         """A copy with changes; a mapping changes parts of a section: `with_(grpo={"resampling": 0}, seed=1)`."""

@@ -9,6 +9,8 @@ told the following about the training part's pictures, all of which their labels
               (another such layer): a small language model reads what all tokens of a picture say
     wording   each token, as the language model gets it, shall hold the embeddings of the words for it ("scratch", "top", "left"),
               so that what the tower knows is said in a language the language model knows
+    map       patches that bear a defect resemble nothing in the picture's normal reference, all others do: the tower learns to
+              compare; and what its anomaly map makes the query's tokens say (core.heatmap.embedder) is part of their wording
     keeping   beside these words, tokens stay what they are in the base, or products would be forgotten for defects
 """
 
@@ -22,11 +24,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, pad
 
+from core.heatmap.comparison import anomaly_map
 from core.model.adapters import inner_model
-from core.model.internvl import tile_tokens
+from core.model.internvl import LayerTap, tile_tokens
 from core.training.grounding_targets import Kinds
 
 LOUD = 3.0  # times a word's embedding that stand for "said"
+COMMON, STEEP = 0.2, 25.0  # heat of a patch that may bear a defect or not, and logits for each unit of heat above it
 SURE = 4.0  # logit of a word that is said so, and of one that is not at all with the other sign
 
 
@@ -84,6 +88,25 @@ def wording_loss(
     return _known_losses(logits, wanted).mean(), (said[wanted > 0.5] > 0).float().mean()
 
 
+def map_loss(maps: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """(loss, share of defective pictures whose hottest patch bears the defect).
+
+    Args:
+        maps: anomaly maps of pictures, [P, patches].
+        target: as `patch_loss` takes it, [P, patches]. Few patches bear a defect, so both halves count; and whether the picture
+            bears one is asked of its hottest patch.
+    """
+    logits, covered, free = STEEP * (maps - COMMON), target > 0, target == 0
+    losses = binary_cross_entropy_with_logits(logits, covered.to(logits), reduction="none")
+    loss = sum((losses[half].mean() for half in (covered, free) if half.any()), losses.new_zeros(()))
+    known, defective = (target >= 0).any(1), covered.any(1)
+    if known.any():
+        highest = logits.amax(1)[known]
+        loss = loss + binary_cross_entropy_with_logits(highest, defective[known].to(highest)) / 2
+    found = covered.gather(1, maps.argmax(1, keepdim=True))[defective].float()
+    return loss, found.mean() if len(found) else losses.new_zeros(())
+
+
 def _known_losses(logits: Tensor, wanted: Tensor) -> Tensor:
     """Binary cross entropy, 0 where the target is UNKNOWN."""
     losses = binary_cross_entropy_with_logits(logits, wanted.clamp(min=0), reduction="none")
@@ -125,14 +148,23 @@ class Grounding(nn.Module):
     Args:
         model: EMIT, with or without adapters.
         kinds: of the training part.
-        wording, keeping: weights of these parts of the loss; the last takes a pass of the base.
+        wording, comparing, keeping: weights of words, map and keeping in the loss; the last takes a pass of the base.
     """
 
-    def __init__(self, model: Any, tokenizer: Any, kinds: Kinds, *, wording: float, keeping: float = 0.0) -> None:
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Any,
+        kinds: Kinds,
+        *,
+        wording: float,
+        comparing: float = 0.0,
+        keeping: float = 0.0,
+    ) -> None:
         super().__init__()
         self.said: Tensor
         self.basis: Tensor
-        self.model, self.wording, self.keeping = model, wording, keeping
+        self.model, self.wording, self.comparing, self.keeping = model, wording, comparing, keeping
         inner = inner_model(model)
         width = inner.config.vision_config.hidden_size
         self.patch, self.gist = nn.Linear(width, 1 + len(kinds.names)), nn.Linear(width, 10 + len(kinds.names))
@@ -156,6 +188,8 @@ class Grounding(nn.Module):
         wording: Tensor,
         habit: Tensor,
         strangers: Tensor | None = None,
+        paired: Tensor | None = None,
+        references: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """`{"loss"}`; what share was right is left in `figures`.
 
@@ -163,18 +197,36 @@ class Grounding(nn.Module):
             pixel_values: thumbnails [N, 3, h, w].
             habit: of each picture's product, [N, kinds + words], see `Kinds.habit`.
             strangers: thumbnails [M, 3, h, w] on which tokens are kept as they were; by default every second picture.
+            paired, references: int64 [P], pictures that are compared, and thumbnails [P, 3, h, w] of their normal references.
             patches, gist, wording: as the functions above take them.
         """
         kinds, words = habit.split([self.patch.out_features - 1, len(self.said)], dim=1)
-        states, tokens = _look(inner_model(self.model).model, pixel_values)
+        inner = inner_model(self.model).model
+        with LayerTap(inner.vision_tower, inner.config.comparison_layers, learning=True) as tap:
+            states, tokens = _look(inner, pixel_values)
         features = states[:, 1:].float()
         first, covered = patch_loss(self.patch(features), patches, kinds)
         second, known = gist_loss(self.gist(features) + pad(kinds, (10, 0)).unsqueeze(1), gist)
-        third, said = wording_loss(tokens, self.said, wording, words)
-        loss = first + second + self.wording * third
-        self.figures = {"patches": covered.item(), "gist": known.item(), "wording": said.item()}
+        self.figures = {"patches": covered.item(), "gist": known.item()}
+        loss, guided = first + second, tokens
+        if references is not None:
+            # Both pictures pass the same tower; the gradient of one of them tells it as much as that of both, for half the time.
+            maps = anomaly_map(
+                [state[paired] for state in tap.states],
+                inner.turned_features(references),
+                window=inner.config.comparison_window,
+                grid=inner.config.comparison_grid,
+            )
+            different, found = map_loss(maps.flatten(1), patches[paired])
+            loss = loss + self.comparing * different
+            self.figures["map"] = found.item()
+            if (guide := inner.contrastive(maps).guide) is not None:
+                guided = tokens.index_add(0, paired, guide.to(tokens).unsqueeze(1).expand(-1, tokens.shape[1], -1))
+        third, said = wording_loss(guided, self.said, wording, words)
+        loss = loss + self.wording * third
+        self.figures["wording"] = said.item()
         if self.keeping:
-            now = tokens[::2] if strangers is None else _look(inner_model(self.model).model, strangers)[1]
+            now = tokens[::2] if strangers is None else _look(inner, strangers)[1]
             with torch.no_grad():
                 before = _look(self._before[0], pixel_values[::2] if strangers is None else strangers)[1]
             moved = keeping_loss(now, before, self.basis)

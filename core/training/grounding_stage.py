@@ -74,7 +74,10 @@ class GroundingStage(ExactCheckpoints, Trainer):
         grid = vision.image_size[0] // vision.patch_size[0]
         kinds, shown = shown_in(bench, grid)
         module = Grounding(model, processor.tokenizer, kinds, **weights)
-        return cls(module, Pictures(kinds, shown, processor, grid, seed=args.seed, strange=strange), args)
+        # Half of them: what a picture's tokens say without a reference is to be learned as well.
+        paired = args.train_batch_size // 2 if module.comparing else 0
+        pictures = Pictures(kinds, shown, processor, grid, seed=args.seed, strange=strange, paired=paired)
+        return cls(module, pictures, args)
 
     def _get_train_sampler(self, train_dataset: Any = None) -> torch.utils.data.Sampler:
         return torch.utils.data.SequentialSampler(self.train_dataset)  # type: ignore[arg-type]

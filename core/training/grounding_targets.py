@@ -37,12 +37,14 @@ class Shown:
         product: which it shows, as dataset/product.
         kind: the defect's place in `Kinds.names`, None for a normal piece.
         cover: share of each field that the defect covers, float32 [FINE * grid, FINE * grid]; None where there is no mask.
+        reference: the normal picture it is compared with, if any.
     """
 
     path: Path
     product: str
     kind: int | None
     cover: Tensor | None
+    reference: Path | None = None
 
     @property
     def cell(self) -> int | None:
@@ -220,7 +222,9 @@ def shown_in(bench: Benchmark, grid: int) -> tuple[Kinds, list[Shown]]:
         cover = clean if kind is None else None
         if path is not None and (mask := open_mask(path)).any():
             cover = coverage(mask, FINE * grid)
-        found.append(Shown(bench.path(sample.image), product_of(sample), kind, cover))
+        reference = bench.reference(sample)
+        against = bench.path(reference) if reference else None
+        found.append(Shown(bench.path(sample.image), product_of(sample), kind, cover, against))
     return kinds, found
 
 
@@ -250,6 +254,8 @@ class Pictures:
     Args:
         grid: patches along a side.
         strange: pictures of no product come with them, see `_stranger`.
+        paired: of a batch, so many pictures come with the reference they are compared with, in the same pose: whether the two lie
+            alike is the product's matter.
         limit: bytes of thumbnails that are kept.
     """
 
@@ -262,43 +268,49 @@ class Pictures:
         *,
         seed: int,
         strange: bool = False,
+        paired: int = 0,
         limit: int = 2**29,
     ) -> None:
         self.kinds, self.shown, self.processor, self.grid, self.seed = kinds, shown, processor, grid, seed
-        self.strange, self.limit = strange, limit
+        self.strange, self.paired, self.limit = strange, paired, limit
         # A defect without a mask may leave the picture unseen; and if only normal ones were zoomed, that would give them away.
         self.freely = all(one.cover is not None for one in shown)
-        self._kept: dict[int, Tensor] = {}
+        self._kept: dict[Path, Tensor] = {}
 
     def __call__(self, turns: Sequence[tuple[int, int]]) -> dict[str, Tensor]:
         """Args:
         turns: (number, pass) of each picture.
         """
         pixels, patches, gists, wordings, habits = [], [], [], [], []
-        strangers = []
+        strangers, references, paired = [], [], []
         for place, (number, epoch) in enumerate(turns):
             rng = random.Random(f"{self.seed}/{epoch}/{number}")
             pose, shown = posed(self.shown[number], rng, freely=self.freely)
-            thumbnail = pose.of(self._thumbnail(number).float(), beyond="reflection")
-            gain = torch.tensor([rng.uniform(0.93, 1.07) for _ in range(3)])[:, None, None]
-            pixels.append(thumbnail * gain * rng.uniform(0.8, 1.2) + rng.uniform(-0.25, 0.25))
+            pixels.append(_lit(pose.of(self._thumbnail(shown.path), beyond="reflection"), rng))
             patches.append(patch_target(shown, self.grid))
             gists.append(self.kinds.gist(shown))
             wordings.append(self.kinds.wording(shown))
             habits.append(self.kinds.habit(shown.product))
             if self.strange and place % STRANGE == 0:
                 strangers.append(self._stranger(number, rng))
+            if shown.reference and len(paired) < self.paired:
+                paired.append(place)
+                references.append(_lit(pose.of(self._thumbnail(shown.reference), beyond="reflection"), rng, 0.5))
         batch = {
             "pixel_values": torch.stack(pixels), "patches": torch.as_tensor(np.stack(patches)),
             "gist": torch.as_tensor(np.stack(gists)), "wording": torch.as_tensor(np.stack(wordings)),
             "habit": torch.as_tensor(np.stack(habits)),
         }  # fmt: skip
-        return {**batch, "strangers": torch.stack(strangers)} if strangers else batch
+        if strangers:
+            batch["strangers"] = torch.stack(strangers)
+        if paired:
+            batch |= {"paired": torch.tensor(paired), "references": torch.stack(references)}
+        return batch
 
     def _stranger(self, number: int, rng: random.Random) -> Tensor:
         """A picture of no product: two that lie over each other, in other colours, light and dark exchanged at times; at others
         a plain one. What is kept on the training products alone is lost on all others."""
-        one, other = (self._thumbnail(n).float() for n in (number, rng.randrange(len(self.shown))))
+        one, other = (self._thumbnail(self.shown[n].path) for n in (number, rng.randrange(len(self.shown))))
         if rng.random() < 0.3:
             return Pose.drawn(rng).of(one, beyond="reflection")
         if rng.random() < 0.5:
@@ -308,10 +320,17 @@ class Pictures:
         one = -one if rng.random() < 0.3 else one
         return Pose.drawn(rng).of(one, beyond="reflection")
 
-    def _thumbnail(self, number: int) -> Tensor:
-        if number not in self._kept:
-            thumbnail = self.processor.thumbnail(open_image(self.shown[number].path))[0].half()
+    def _thumbnail(self, path: Path) -> Tensor:
+        if path not in self._kept:
+            thumbnail = self.processor.thumbnail(open_image(path))[0].half()
             if (len(self._kept) + 1) * thumbnail.nbytes > self.limit:
-                return thumbnail
-            self._kept[number] = thumbnail
-        return self._kept[number]
+                return thumbnail.float()
+            self._kept[path] = thumbnail
+        return self._kept[path].float()
+
+
+def _lit(thumbnail: Tensor, rng: random.Random, share: float = 1.0) -> Tensor:
+    """Under another light, by `share` of what light may do."""
+    gain = torch.tensor([rng.uniform(1 - 0.07 * share, 1 + 0.07 * share) for _ in range(3)])[:, None, None]
+    lightness = rng.uniform(1 - 0.2 * share, 1 + 0.2 * share)
+    return thumbnail * gain * lightness + rng.uniform(-0.25 * share, 0.25 * share)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -134,6 +135,30 @@ def switch_comparison(model: Any, processor: Any, prompt: Prompting) -> None:
     if not prompt.soft_prompt:
         model.config.soft_tokens, contrastive.soft_tokens, contrastive.soft_prompt = 0, 0, None
     processor.match(model.config)
+
+
+def learning_parts(model: Any, config: RunConfig, parts: Iterable[str], *, adapters: bool) -> Any:
+    """The model with what learns in a stage: parts in full, and the config's adapters if they do."""
+    if not adapters:
+        train_in_full(model, parts)
+        return model
+    assert config.lora is not None  # the config is checked
+    for parameter in model.parameters():
+        parameter.requires_grad_(False)
+    return add_lora(model, config.lora, parts)
+
+
+def grounded_parts(model: Any, processor: Any, config: RunConfig) -> Any:
+    """The base with what grounding teaches: adapters on the ViT alone, since the language model is not asked anything, and the
+    named parts in full; the map's projector with them if the tower learns to compare. A `PeftModel`."""
+    assert config.lora is not None  # the config is checked
+    compares = bool(config.comparing)
+    if compares:
+        say_places(model, processor.tokenizer)
+    parts = (*config.grounding.train, *(["projector"] if compares else []))
+    model = add_lora(model, replace(config.lora, on=("vision",)), parts)
+    inner_model(model).collect_statistics(compares)
+    return model
 
 
 def say_places(model: Any, tokenizer: Any) -> None:

@@ -19,7 +19,14 @@ _TINY: dict[str, Any] = {
     "prompt": {"thinking": True, "knowledge": False},
     "save": {"every": 10, "disk_gb": 2.0, "dtype": "bfloat16"},
 }
-_BEFORE: dict[str, Any] = {"enabled": True, "batch_size": 16, "train": ("mlp", "vision")}
+_BEFORE: dict[str, Any] = {
+    "enabled": True,
+    "batch_size": 16,
+    "train": ("mlp", "vision"),
+    "comparing": 1.0,
+    "keeping": 8.0,
+    "strange": True,
+}
 _FIRST: dict[str, Any] = {
     "batch_size": 24,
     "micro_batch": 24,
@@ -52,7 +59,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     # At most five minutes on 2 cores that multiply 16 bits. A base that reads what its tokens say needs grounding more than SFT.
     "demo": {
         **_TINY,
-        "grounding": {**_BEFORE, "max_steps": 600},
+        "grounding": {**_BEFORE, "max_steps": 560},
         "sft": {**_FIRST, "max_steps": 120},
         "grpo": {**_SHORT, "max_steps": 60},
         "evaluate": {"every": 20, "questions": 48, "final_questions": 240},
@@ -60,7 +67,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     # At most half an hour on 2 cores that multiply 16 bits (23 minutes measured).
     "full": {
         **_TINY,
-        "grounding": {**_BEFORE, "max_steps": 3800, "keeping": 8.0, "strange": True},
+        "grounding": {**_BEFORE, "max_steps": 3800},
         "sft": {**_FIRST, "max_steps": 400},
         "grpo": {**_SHORT, "max_steps": 60},
         "evaluate": {"every": 50, "questions": 250, "patience": 5, "final_questions": 600},

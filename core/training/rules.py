@@ -25,13 +25,16 @@ def check(config: RunConfig) -> None:
         (ground.batch_size >= 1 and ground.max_steps >= 1, "grounding.batch_size and grounding.max_steps must be at least 1."),
         (ground.learning_rate > 0, "grounding.learning_rate must be above 0."),
         (0 <= ground.warmup < 1, "grounding.warmup is a share of the steps, between 0 and 1."),
-        (min(ground.wording, ground.keeping) >= 0, "grounding.wording and grounding.keeping must not be negative."),
+        (min(ground.wording, ground.comparing, ground.keeping) >= 0,
+         "grounding.wording, grounding.comparing and grounding.keeping must not be negative."),
         (set(ground.train) <= {"mlp", "vision"}, "grounding.train takes mlp and vision, or nothing."),
         (not ground.enabled or (lora is not None and "vision" in lora.on),
          "grounding needs lora.on with vision: the tower learns through adapters."),
         (not ground.enabled or all("mlp" in later.train for later in (sft, grpo) if later.enabled and "mlp" in ground.train)
          and (not sft.enabled or sft.adapters),
          "grounding needs sft.adapters: true, and mlp in sft.train and grpo.train: later stages go on with what it trained."),
+        (not (ground.enabled and ground.comparing) or all("projector" in later.train for later in (sft, grpo) if later.enabled),
+         "grounding.comparing needs projector in sft.train and grpo.train: later stages go on with what it learned."),
         (not ground.enabled or ground.batch_size % config.processes == 0,
          "grounding.batch_size must be a multiple of processes."),
         (not (sft.enabled and grpo.enabled and sft.adapters)

@@ -36,7 +36,7 @@ from core.training.config import RunConfig
 from core.training.explaining import environment, explain_failure
 from core.training.grounding_stage import GroundingStage
 from core.training.grpo_stage import GRPOStage, Recorder, rows_of, running_of
-from core.training.parts import add_lora, checkpoint_vision, made_ready, say_places, size_of, train_in_full
+from core.training.parts import checkpoint_vision, grounded_parts, learning_parts, made_ready, say_places, size_of
 from core.training.pictures import keep_pictures
 from core.training.priorities import pool_of, prioritised
 from core.training.questions import (
@@ -229,16 +229,6 @@ class Work:
             print(text, flush=True)
             self.journal.progress(0, steps, text)
 
-    def learning(self, model: Any, parts: tuple[str, ...], *, adapters: bool) -> Any:
-        """The model with what learns in a stage: parts in full, and the config's adapters if they do."""
-        if not adapters:
-            train_in_full(model, parts)
-            return model
-        assert self.config.lora is not None  # the config is checked
-        for parameter in model.parameters():
-            parameter.requires_grad_(False)
-        return add_lora(model, self.config.lora, parts)
-
     # Stages ------------------------------------------------------------------------------------------------------------
 
     def grounding(self, bench: Benchmark) -> None:
@@ -247,13 +237,11 @@ class Work:
             self.journal.stage("grounding", 0, message="Loading the model.")
         set_seed(self.config.seed)
         model, processor = self.load_base()
-        assert self.config.lora is not None  # the config is checked
-        # The language model is not asked anything, so its adapters come with the next stage.
-        model = add_lora(model, replace(self.config.lora, on=("vision",)), section.train)
+        model = grounded_parts(model, processor, self.config)
         before = free_tower(model) if "vision" in section.train else {}
         rows = section.batch_size // self.world
         args = TrainingArguments(**self.arguments(section, "grounding", section.max_steps, rows, 1))
-        weights = {"wording": section.wording, "keeping": section.keeping}
+        weights = {"wording": section.wording, "comparing": self.config.comparing, "keeping": section.keeping}
         trainer = GroundingStage.on(bench, model, processor, args, strange=section.strange, **weights)
         self.say(model, f"Grounding: {trainer.about}", section.max_steps)
         train(trainer, self.watcher("grounding", trainer, None), self.resume_point("grounding"))
@@ -261,7 +249,9 @@ class Work:
             if before:
                 kept = into_adapters(model, before, trainer.some_pictures())
                 print(f"The adapters hold {kept:.1%} of what the tower has learned.", flush=True)
-            save_trained(model, self.run.path / "grounding" / "trained.safetensors", statistics=False)
+            save_trained(
+                model, self.run.path / "grounding" / "trained.safetensors", statistics=bool(self.config.comparing)
+            )
             self.journal.stage_done("grounding")
         self._barrier(trainer)
 
@@ -281,7 +271,7 @@ class Work:
         model, processor = self.load_base()
         if "projector" in section.train:
             say_places(model, processor.tokenizer)
-        model = self.learning(model, section.train, adapters=section.adapters)
+        model = learning_parts(model, self.config, section.train, adapters=section.adapters)
         self.take_up(model, "grounding")
         inner = inner_model(model)
         inner.collect_statistics(True)
@@ -312,7 +302,7 @@ class Work:
         adapted = self.config.grounding.enabled or (self.config.sft.enabled and self.config.sft.adapters)
         if not adapted:
             self.take_up(model, "sft")
-        model = self.learning(model, section.train, adapters=self.config.lora is not None)
+        model = learning_parts(model, self.config, section.train, adapters=self.config.lora is not None)
         if adapted:
             self.take_up(model, "sft", "grounding")
         if section.checkpoint_vision:

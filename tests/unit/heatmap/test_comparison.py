@@ -54,6 +54,19 @@ def test_equals_the_double_loop_where_bands_are_cut_off():
     torch.testing.assert_close(found, plain_definition(query, reference, 5, (13, 13)), atol=1e-5, rtol=0)
 
 
+def test_a_tower_learns_through_the_map():
+    """The gradient of the query's features is that of the plain definition, on the patches that are compared."""
+    query, reference = features((4, 4), 2)
+    learning = [layer.requires_grad_(True) for layer in query]
+    anomaly_map(learning, reference, window=4)[0, 0, 1, 2].backward()
+    for layer, references in zip(learning, reference, strict=True):
+        own = layer.grad[0]
+        assert own[6].any() and not own[[place for place in range(16) if place != 6]].any()
+        one = layer.detach()[0, 6].clone().requires_grad_(True)
+        cosine_similarity(one[None], references[0]).amax().neg().div(2).backward()
+        torch.testing.assert_close(own[6], one.grad, atol=1e-6, rtol=1e-4)
+
+
 @pytest.mark.parametrize("grid", [(4, 7), (7, 4), (1, 5)])
 def test_grids_need_not_be_square(grid):
     query, reference = features(grid, 2)
@@ -85,10 +98,9 @@ def test_half_precision_stays_close():
     assert (half.float() - exact).abs().max() < 2e-2
 
 
-def test_layers_may_differ_in_width_and_no_gradient_flows():
-    query = [torch.randn(1, 16, 4, requires_grad=True), torch.randn(1, 16, 9, requires_grad=True)]
-    found = anomaly_map(query, [x.detach() for x in query], window=1)
-    assert not found.requires_grad
+def test_layers_may_differ_in_width():
+    query = [torch.randn(1, 16, 4), torch.randn(1, 16, 9)]
+    found = anomaly_map(query, query, window=1)
     assert found.shape == (1, 1, 4, 4)
     assert found.abs().max() < 1e-6
 

@@ -11,14 +11,14 @@ from core.heatmap import ContrastiveEmbedder
 @pytest.mark.parametrize(("grid", "tokens"), [((32, 32), 265), ((14, 14), 58), ((16, 10), 49), ((7, 5), 15)])
 def test_token_count_follows_the_grid(grid, tokens):
     embedder = ContrastiveEmbedder(12)
-    assert embedder(torch.rand(3, 1, *grid)).shape == (3, tokens, 12)
+    assert embedder(torch.rand(3, 1, *grid)).tokens.shape == (3, tokens, 12)
     assert embedder.length(grid) == tokens
 
 
 def test_each_half_can_be_switched_off():
     maps = torch.rand(2, 1, 8, 8)
-    assert ContrastiveEmbedder(6, soft_tokens=0)(maps).shape == (2, 16, 6)
-    assert ContrastiveEmbedder(6, heatmap=False)(maps).shape == (2, 9, 6)
+    assert ContrastiveEmbedder(6, soft_tokens=0)(maps).tokens.shape == (2, 16, 6)
+    assert ContrastiveEmbedder(6, heatmap=False)(maps).tokens.shape == (2, 9, 6)
 
 
 def test_the_soft_prompt_starts_from_a_phrase_said_again_if_it_is_short():
@@ -33,7 +33,7 @@ def test_the_soft_prompt_starts_from_a_phrase_said_again_if_it_is_short():
 def test_a_sample_does_not_depend_on_its_neighbours_even_in_train_mode():
     embedder = ContrastiveEmbedder(4).train()
     maps = torch.rand(3, 1, 8, 8)
-    alone, together = embedder(maps[:1]), embedder(maps)[:1]
+    alone, together = embedder(maps[:1]).tokens, embedder(maps).tokens[:1]
     torch.testing.assert_close(alone, together)
     assert embedder.projector[0].num_batches_tracked == 0
 
@@ -53,16 +53,26 @@ def test_statistics_are_learned_only_when_asked_for():
     assert torch.equal(before, embedder.projector[0].running_mean)
 
 
-def test_a_token_with_a_vector_of_its_own_says_it_as_loudly_as_it_is_hot():
+def test_without_places_nothing_guides():
+    assert ContrastiveEmbedder(4)(torch.rand(2, 1, 8, 8)).guide is None
+    assert ContrastiveEmbedder(4, heatmap=False, places=16)(torch.rand(2, 1, 8, 8)).guide is None
+
+
+def test_the_hottest_place_says_its_vector_as_loudly_as_it_is_hot():
     embedder = ContrastiveEmbedder(4, soft_tokens=0, places=16)
-    plain = ContrastiveEmbedder(4, soft_tokens=0)
-    plain.load_state_dict({name: value for name, value in embedder.state_dict().items() if "places" not in name})
-    maps = torch.zeros(1, 1, 8, 8)
-    maps[0, 0, 3, 5] = 5.0  # in the token of row 1, column 2
-    assert torch.equal(embedder(maps), plain(maps)), "the vectors begin at 0"
+    assert not embedder(torch.rand(1, 1, 8, 8)).guide.any(), "the vectors begin at 0"
     with torch.no_grad():
-        embedder.places.copy_(torch.eye(16, 4))
         embedder.places[6] = torch.tensor([0.0, 0.0, 0.0, 2.0])
-    said = (embedder(maps) - plain(maps))[0]
-    torch.testing.assert_close(said[6], torch.tensor([0.0, 0.0, 0.0, 8.0]), atol=1e-3, rtol=0)
-    torch.testing.assert_close(said[0], torch.tensor([-1.0, 0.0, 0.0, 0.0]))
+        embedder.places[9] = torch.tensor([1.0, 0.0, 0.0, 0.0])
+
+    def said(row: int, column: int, heat: float) -> torch.Tensor:
+        maps = torch.zeros(1, 1, 8, 8)
+        maps[0, 0, row, column] = heat
+        return embedder(maps).guide[0]
+
+    loud = said(3, 5, 5.0)  # in the place of row 1, column 2; four standard deviations above what is normal
+    torch.testing.assert_close(loud, torch.tensor([0.0, 0.0, 0.0, 8.0]), atol=0.02, rtol=0)
+    assert 0 < said(3, 5, 3.0)[3] < loud[3] < said(3, 5, 6.5)[3]
+    torch.testing.assert_close(said(3, 5, 50.0), said(3, 5, 80.0), msg="there is a loudest")
+    assert said(4, 3, 5.0)[0] > 3.9 and said(4, 3, 5.0)[3] < 0.02
+    assert said(0, 0, 0.0).abs().max() == 0, "an even map says nothing"

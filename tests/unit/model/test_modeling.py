@@ -46,7 +46,7 @@ def plain_embeds(model, inputs, pairs):
                     window=config.comparison_window,
                 )
             )
-    compared = torch.cat([model.model.contrastive(found) for found in maps])
+    compared = torch.cat([model.model.contrastive(found).tokens for found in maps])
     return embeds.masked_scatter((ids == config.comparison_token_id).unsqueeze(-1), compared)
 
 
@@ -74,6 +74,24 @@ def test_the_comparison_changes_the_logits(model, processor):
     assert places.sum() == model.config.comparison_length == 9 + 16
     assert torch.equal(seen[places][:9], same[places][:9])  # the soft prompt
     assert not torch.allclose(seen[places][9:], same[places][9:])  # the map
+
+
+def test_the_map_guides_the_tokens_of_the_query_and_no_others():
+    model, processor = build_tiny(**SHAPE, comparison_places=True)
+    inputs = batch(processor, (question(), [picture(1), picture(2)]), (question(), [picture(3), picture(3)]))
+    ids, pixels = inputs["input_ids"], inputs["pixel_values"]
+    with torch.no_grad():
+        model.model.contrastive.projector[0].running_var.fill_(1e-4)  # of a map that differs, by far
+        plain = model.model.embed(ids, pixels)
+        model.model.contrastive.places.copy_(torch.randn_like(model.model.contrastive.places))
+        guided = model.model.embed(ids, pixels)
+    moved = (guided - plain).abs().amax(-1) > 0
+    image = (ids[0] == model.config.image_token_id).nonzero().flatten()
+    query = image[len(image) // 2 :]
+    assert moved[0][query].all() and moved[0].sum() == len(query)
+    added = (guided - plain)[0][query]
+    torch.testing.assert_close(added, added[:1].expand_as(added), atol=1e-5, rtol=0)
+    assert not moved[1].any(), "what is the same as its reference is hot nowhere"
 
 
 def test_tokens_equal_the_plain_computation(model, processor):

@@ -13,7 +13,16 @@ from PIL import Image
 from core.errors import UserError
 from core.mmad import Benchmark, Snapshot
 from core.training.config import RunConfig, preset
-from core.training.grounding import LOUD, basis_of, gist_loss, keeping_loss, patch_loss, wording_loss
+from core.training.grounding import (
+    COMMON,
+    LOUD,
+    basis_of,
+    gist_loss,
+    keeping_loss,
+    map_loss,
+    patch_loss,
+    wording_loss,
+)
 from core.training.grounding_targets import FINE, Kinds, Pose, Shown, coverage, patch_target, posed, shown_in
 from tests.unit.training.conftest import make_benchmark, quick
 
@@ -97,6 +106,19 @@ def test_losses_fall_when_it_is_said_rightly():
     assert wording_loss(said, embeddings, words)[0] < 0.05 and wording_loss(said, embeddings, words)[1] == 1
 
 
+def test_a_map_is_right_that_is_hot_on_the_defect_alone():
+    target = torch.as_tensor(np.stack([patch_target(spot(1, 1), 6), np.zeros(36, np.int64), np.full(36, -1)]))
+    hot = (target > 0).float()
+    right, found = map_loss(hot, target)
+    wrong, missed = map_loss(1 - hot, target)
+    assert right < 0.05 and found == 1
+    assert wrong > 5 and missed == 0
+    even = torch.full((3, 36), COMMON, requires_grad=True)
+    map_loss(even, target)[0].backward()
+    assert (even.grad[0][target[0] > 0] < 0).all() and (even.grad[0][target[0] == 0] >= 0).all()
+    assert not even.grad[2].any(), "nobody knows where its defect lies"
+
+
 def test_what_the_tokens_say_besides_is_kept_and_the_words_are_free():
     words = torch.eye(8)[:2] * 0.3
     basis = basis_of(words)
@@ -139,6 +161,23 @@ def test_strangers_are_no_training_picture_and_the_same_in_every_run(base, tmp_p
     assert one["strangers"].shape[1:] == one["pixel_values"].shape[1:]
 
 
+def test_a_reference_lies_as_the_picture_it_is_compared_with(base, tmp_path):
+    from core.model import load_model
+    from core.training.grounding_targets import Pictures
+
+    kinds, shown = shown_in(make_benchmark(tmp_path, train=6).split("train"), 4)
+    assert all(one.reference for one in shown)
+    shown = [replace(one, reference=None if place == 1 else one.path) for place, one in enumerate(shown)]
+    pictures = Pictures(kinds, shown, load_model(base)[1], 4, seed=3, paired=3)
+    batch = pictures([(number, 0) for number in range(len(shown))])
+    assert batch["paired"].tolist() == [0, 2, 3], "one has no reference, and three are wanted"
+    for place, reference in zip(batch["paired"], batch["references"], strict=True):
+        own = batch["pixel_values"][place]
+        for channel, other in zip(own.flatten(1), reference.flatten(1), strict=True):
+            assert torch.corrcoef(torch.stack([channel, other]))[0, 1] > 0.999  # but for the light
+    assert "references" not in Pictures(kinds, shown, pictures.processor, 4, seed=3)([(0, 0)])
+
+
 def test_a_part_without_defects_cannot_be_grounded(tmp_path):
     bench = make_benchmark(tmp_path, train=4)
     normal = bench.select(sample for sample in bench.split("train") if not sample.defect)
@@ -177,8 +216,35 @@ def test_the_tower_learns_and_the_next_stages_go_on_with_it(base, snapshot, tmp_
     assert not torch.equal(learned[first], after[first])
 
 
+def test_the_map_is_taught_and_what_it_says_is_handed_on(snapshot, tmp_path):
+    from safetensors.torch import load_file
+
+    from core.model import load_model
+    from core.model.adapters import inner_model
+    from core.training.worker import run
+    from tests.unit.grpo.conftest import small_model
+
+    base = small_model(tmp_path, talks=True, comparison_places=True)
+    config = quick(base, snapshot, **GROUNDED).with_(grounding={"comparing": 1.0}, grpo={"max_steps": 1})
+    done = run(config, tmp_path / "run")
+    rows = [row for row in done.metric_rows() if row["stage"] == "grounding" and "loss" in row]
+    assert all(0 <= row["grounded/map"] <= 1 for row in rows)
+    learned = load_file(done.path / "grounding" / "trained.safetensors")
+    (places,) = (value for name, value in learned.items() if name.endswith("projector.places"))
+    (counted,) = (v for name, v in learned.items() if name.endswith("default.projector.0.num_batches_tracked"))
+    assert places.any() and counted == 4
+    final, _ = load_model(done.final, device="cpu")
+    contrastive = inner_model(final).model.contrastive
+    assert contrastive.places.any() and contrastive.projector[0].num_batches_tracked > 4  # SFT goes on
+    without = run(config.with_(prompt={"contrast": False}, grpo={"enabled": False}), tmp_path / "without")
+    rows = [row for row in without.metric_rows() if row["stage"] == "grounding"]
+    assert rows and not any("grounded/map" in row for row in rows), "an arm without the map is not taught one"
+
+
 @pytest.mark.parametrize(
-    "parts", [{"train": ["mlp"]}, {"train": ["mlp", "vision"], "strange": True}], ids=["adapters", "tower"]
+    "parts",
+    [{"train": ["mlp"]}, {"train": ["mlp", "vision"], "strange": True, "comparing": 1.0}],
+    ids=["adapters", "tower"],
 )
 def test_a_stopped_grounding_goes_on_as_if_nothing_had_happened(base, snapshot, tmp_path, monkeypatch, parts):
     from safetensors.torch import load_file
@@ -217,6 +283,8 @@ def test_impossible_settings_are_named():
         ({"processes": 2, "grounding": {"enabled": True, "batch_size": 5}, **PAIR}, "multiple of processes"),
         ({"sft": {"adapters": True, "train": PARTS}, "grpo": {"train": ["mlp"]}}, "grpo.train must name"),
         ({"grounding": {"train": ["projector"]}}, "grounding.train"),
+        ({"grounding": {"enabled": True, "comparing": 1.0}, **PAIR}, "projector in sft.train"),
+        ({"grounding": {"comparing": -1.0}}, "grounding.comparing"),
         ({"grounding": {"enabled": True}, "sft": {"adapters": True}}, "mlp in sft.train"),
     ):
         with pytest.raises(UserError, match=words):
