@@ -4,12 +4,13 @@
     <out>/<name>/<arm>-<seed>.json                    its summary (`core.demo.summaries`), to be committed
 
 What has a summary is not done again; what has a run is taken up where it was left. So it can be killed at any moment, and
-the evidence grows over several sittings. Arms that share an SFT stage share its run.
+the evidence grows over several sittings. Arms that share an SFT stage share its run, and arms that share grounding alone that.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import shutil
 import time
 from collections.abc import Callable, Iterable
@@ -169,12 +170,14 @@ def place_of(model: str) -> str:
 # Runs ------------------------------------------------------------------------------------------------------------------
 
 
-def _run(experiment: Experiment, arm: str, config: RunConfig, *, after: RunFolder | None = None) -> RunFolder:
+def _run(
+    experiment: Experiment, arm: str, config: RunConfig, *, after: RunFolder | None = None, stage: str = "sft"
+) -> RunFolder:
     """The finished run of an arm: found, taken up where it was left, or made.
 
     Args:
-        after: the finished run whose SFT stage it begins with. Its adapters, if any, are laid on what that stage learned,
-            and GRPO's KL reference is that model, as when both stages are one run.
+        after: a finished run that it begins with, up to its stage `stage`. Adapters of later stages are laid on what that one
+            learned, and GRPO's KL reference is that model, as when all stages are one run: every stage seeds itself anew.
     """
     name = f"proof-{arm}-{config.seed}-{fingerprint(config, experiment)[:8]}"
     run = RunFolder(experiment.workspace / "runs" / name)
@@ -182,9 +185,13 @@ def _run(experiment: Experiment, arm: str, config: RunConfig, *, after: RunFolde
         config.with_(name=name).save_to(run.path / "config.yaml")
         done: tuple[str, ...] = ()
         if after is not None:
-            for file in ("sft/trained.safetensors", "metrics.jsonl"):
-                write_atomic(run.path / file, (after.path / file).read_bytes())
-            done = tuple(stage for stage in after.state().done if stage in ("grounding", "sft"))
+            learned = f"{stage}/trained.safetensors"
+            write_atomic(run.path / learned, (after.path / learned).read_bytes())
+            finished = after.state().done
+            done = finished[: finished.index(stage) + 1]
+            rows = (after.path / "metrics.jsonl").read_text("utf-8").splitlines(keepends=True)
+            kept = "".join(row for row in rows if json.loads(row)["stage"] in done)
+            write_atomic(run.path / "metrics.jsonl", kept.encode())
         # Written last: without it, all of the above is done again.
         run.write_state(RunState(created=time.time(), message="Waiting to be started.", done=done))
     list_runs(run.path.parent)  # marks a run whose process is gone
@@ -206,8 +213,19 @@ def trained_run(experiment: Experiment, arm: str, config: RunConfig) -> RunFolde
     stage = first_stage(arm, experiment.settings.with_(seed=config.seed))
     if stage is None:
         return _run(experiment, arm, config)
-    first = _run(experiment, "sft", stage)
+    plain = first_stage("emit", experiment.settings.with_(seed=config.seed))
+    if plain is not None and stage != plain and same_grounding(stage, plain):
+        first = _run(experiment, "sft", stage, after=_run(experiment, "sft", plain), stage="grounding")
+    else:
+        first = _run(experiment, "sft", stage)
     return first if config == stage else _run(experiment, arm, config, after=first)
+
+
+def same_grounding(one: RunConfig, other: RunConfig) -> bool:
+    """Whether the stage before SFT is there, and the same in both: prompts and later stages are nothing to it, but for whether
+    there is a map to teach."""
+    later = {section: getattr(other, section).__dict__ for section in ("prompt", "sft", "grpo", "evaluate")}
+    return one.grounding.enabled and one.with_(**later) == other and one.comparing == other.comparing
 
 
 def _judge(experiment: Experiment, arm: str, seed: int, config: RunConfig) -> Path:

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import max_pool2d
 
-SHARP = 2.0  # how much more the hottest place says than another, in the exponent, per standard deviation
-LOUDEST = 6.0  # standard deviations above normal from which on it is not said any louder
+SHARP = 2.0  # how much more a hot place says than another, in the exponent, per standard deviation
+HOT = 2.0  # standard deviations above the mean from which on a place is rather hot than not; the batch norm learns to shift it
 
 
 class Compared(NamedTuple):
@@ -38,7 +38,7 @@ class ContrastiveEmbedder(nn.Module):
         soft_tokens: length of the soft prompt; 0 leaves it out.
         heatmap: False leaves the map out (an ablation: the soft prompt alone).
         places: places of the map, 2 x 2 patches each, that get a vector; 0 for none, as in the paper. The hottest one's is what
-            the query's tokens say besides, as loudly as it is hot there.
+            the query's tokens say besides, as loudly as it is sure that it is hot there.
 
     The batch norm uses its stored statistics, also in train mode, unless `collect_statistics` is set: otherwise a sample
     would depend on its neighbours in the batch. Grounding and the supervised stage set it; nothing else does.
@@ -81,9 +81,8 @@ class ContrastiveEmbedder(nn.Module):
             heat = even(maps.to(weight.device, weight.dtype))
             tokens.append(self.projector[1](heat).flatten(2).transpose(1, 2))
             if self.places is not None:
-                # The hottest of four patches is one standard deviation above normal where nothing is.
-                hottest = max_pool2d(heat, 2).flatten(1) - 1
-                guide = ((SHARP * hottest).softmax(1) * hottest.clamp(0, LOUDEST)) @ self.places
+                hottest = SHARP * (max_pool2d(heat, 2).flatten(1) - HOT)
+                guide = (hottest.softmax(1) * hottest.sigmoid()) @ self.places
         return Compared(torch.cat(tokens, dim=1), guide)
 
     def train(self, mode: bool = True) -> ContrastiveEmbedder:

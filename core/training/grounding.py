@@ -209,7 +209,7 @@ class Grounding(nn.Module):
         second, known = gist_loss(self.gist(features) + pad(kinds, (10, 0)).unsqueeze(1), gist)
         self.figures = {"patches": covered.item(), "gist": known.item()}
         loss, guided = first + second, tokens
-        if references is not None:
+        if paired is not None and references is not None:
             # Both pictures pass the same tower; the gradient of one of them tells it as much as that of both, for half the time.
             maps = anomaly_map(
                 [state[paired] for state in tap.states],

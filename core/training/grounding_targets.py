@@ -282,7 +282,9 @@ class Pictures:
         turns: (number, pass) of each picture.
         """
         pixels, patches, gists, wordings, habits = [], [], [], [], []
-        strangers, references, paired = [], [], []
+        strangers: list[Tensor] = []
+        references: list[Tensor] = []
+        paired: list[int] = []
         for place, (number, epoch) in enumerate(turns):
             rng = random.Random(f"{self.seed}/{epoch}/{number}")
             pose, shown = posed(self.shown[number], rng, freely=self.freely)

@@ -15,6 +15,7 @@ from core.model.adapters import inner_model
 from core.synthesis.regions import REGIONS, cells_of
 from core.training.config import Lora, Prompting, RunConfig
 from core.training.grounding import LOUD, word_embeddings
+from core.training.grounding_targets import NOTHING
 from core.training.settings import multiplies_half
 
 # part -> what the names of its parameters contain
@@ -25,6 +26,7 @@ NAMES = {
     "vision": ("vision_tower.",),
     "llm": ("language_model.", "lm_head."),
 }
+GUIDED = 0.5  # how loudly, in LOUD, the words of a place are said that is hot, and how much of "no" is taken back
 HEARD = 0.25  # how loudly, in LOUD, a place says its words whose heat is one standard deviation above normal
 VISION = r".*vision_tower\..*"
 LAYERS = {
@@ -172,7 +174,7 @@ def say_places(model: Any, tokenizer: Any) -> None:
     ninths = cells_of(math.isqrt(len(places)))
     words = torch.stack([word_embeddings(model, tokenizer, REGIONS[cell].split()).sum(0) for cell in ninths])
     with torch.no_grad():
-        places.copy_(HEARD * LOUD * words)
+        places.copy_(GUIDED * LOUD * (words - word_embeddings(model, tokenizer, [NOTHING])))
 
 
 def size_of(model: Any) -> tuple[int, int]:

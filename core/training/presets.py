@@ -67,8 +67,8 @@ PRESETS: dict[str, dict[str, Any]] = {
     # At most half an hour on 2 cores that multiply 16 bits (23 minutes measured).
     "full": {
         **_TINY,
-        "grounding": {**_BEFORE, "max_steps": 3800},
-        "sft": {**_FIRST, "max_steps": 400},
+        "grounding": {**_BEFORE, "max_steps": 3000},
+        "sft": {**_FIRST, "max_steps": 250},
         "grpo": {**_SHORT, "max_steps": 60},
         "evaluate": {"every": 50, "questions": 250, "patience": 5, "final_questions": 600},
         "save": {**_TINY["save"], "every": 25, "disk_gb": 4.0},

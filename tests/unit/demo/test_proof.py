@@ -9,6 +9,7 @@ import pytest
 from safetensors.torch import load_file
 
 from core.demo import proof
+from core.demo.arms import arm_config
 from core.demo.proof import Experiment, prove, settings_of, trained_run
 from core.demo.report import averages, claim, read_bench
 from core.demo.summaries import read_summaries
@@ -109,6 +110,27 @@ def test_a_shared_first_stage_gives_the_weights_of_a_run_of_its_own(
     # The reference of the KL term is what SFT made: had it been the base, the first step would show a difference.
     first = next(row for row in shared.metric_rows() if row["stage"] == "grpo" and "kl" in row)
     assert abs(first["kl"]) < 1e-6
+
+
+@pytest.mark.parametrize(
+    ("arm", "taken"), [("no_soft_prompt", True), ("no_heatmap", False)], ids=["another prompt", "nothing to teach"]
+)
+def test_grounding_is_taken_over_where_it_is_the_same(
+    experiment: Experiment, started: list[str], tmp_path: Path, arm: str, taken: bool
+) -> None:
+    parts = ["projector", "soft_prompt", "mlp"]
+    settings = experiment.settings.with_(
+        lora={"rank": 2}, grounding={"enabled": True, "max_steps": 2, "batch_size": 4, "comparing": 1.0},
+        sft={"train": parts, "adapters": True}, grpo={"train": parts},
+    )  # fmt: skip
+    config = arm_config(arm, settings)
+    shared = trained_run(replace(experiment, settings=settings), arm, config)
+    assert started == ["proof-sft-0", "proof-sft-0", f"proof-{arm}-0"][0 if taken else 1 :]
+    stages = [row["stage"] for row in shared.metric_rows()]
+    assert stages == sorted(stages, key=["grounding", "sft", "grpo"].index) and stages.count("grounding") == 2
+    alone = run(config, tmp_path / "alone")
+    one, two = (load_file(folder.final / "adapter_model.safetensors") for folder in (shared, alone))
+    assert one.keys() == two.keys() and all(one[key].equal(two[key]) for key in one)
 
 
 def test_a_summary_of_other_settings_is_not_taken_for_this_one(experiment: Experiment, started: list[str]) -> None:

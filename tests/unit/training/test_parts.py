@@ -9,19 +9,19 @@ from core.model import load_model
 from core.model.adapters import inner_model
 from core.model.tiny import build_tiny
 from core.training.grounding import LOUD, word_embeddings
-from core.training.parts import HEARD, say_places
+from core.training.parts import GUIDED, say_places
 from tests.unit.training.conftest import quick
 
 
 def test_places_begin_as_words_and_keep_what_they_learned(tmp_path):
-    texts = ["top left right bottom center"]
+    texts = ["top left right bottom center no"]
     model, processor = build_tiny(tmp_path / "base", texts=texts, image_size=48, patch_size=8, comparison_places=True)
     assert not model.model.contrastive.places.any()
     model, processor = load_model(tmp_path / "base")
     say_places(model, processor.tokenizer)
     places = model.model.contrastive.places
-    top, right = word_embeddings(model, processor.tokenizer, ["top", "right"])
-    torch.testing.assert_close(places[2], HEARD * LOUD * (top + right))  # 3 x 3 tokens
+    top, right, no = word_embeddings(model, processor.tokenizer, ["top", "right", "no"])
+    torch.testing.assert_close(places[2], GUIDED * LOUD * (top + right - no))  # 3 x 3 places
     with torch.no_grad():
         places[0] = 1.0
     before = places.detach().clone()
