@@ -5,7 +5,8 @@ reference) to which another answer would be right. A model that looks answers fo
 fall to chance or below; one that has learned the questions by heart keeps it.
 No heatmap: detection and localization are asked without the comparison's tokens; their accuracy must fall if they help.
 Another's heatmap: the same with the tokens there, made of the map of another pair of pictures. A small model is unsettled by a
-prompt that ends otherwise than it has learned; here the prompt is as ever, and only what the map tells is wrong.
+prompt that ends otherwise than it has learned; here the prompt is as ever, and only what the map tells is wrong, in its
+own tokens and in the query's.
 """
 
 from __future__ import annotations
@@ -178,7 +179,7 @@ def control(
 
 
 class Exchange:
-    """Hands the comparison's tokens the map of another pair: one that was shown before, drawn at random.
+    """Makes the comparison of the map of another pair: one that was shown before, drawn at random.
 
     Args:
         module: of the model, which makes tokens of maps [B, 1, H, W]; None in a model that compares nothing.

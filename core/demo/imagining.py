@@ -31,7 +31,6 @@ from core.synthesis.questions import TEXTS
 from core.synthesis.regions import REGIONS, WORDINGS, cells_of
 from core.training.grounding import LOUD
 from core.training.grounding_targets import NOTHING
-from core.training.parts import HEARD
 
 PRESENCE = 0.25  # share of questions that ask whether there is a defect; half of them about pictures without one
 PAIRED = 0.6  # share that is shown behind a reference
@@ -40,6 +39,7 @@ SILENT = 0.3  # of these, share whose comparison says nothing, as before it is t
 VAGUE = 0.5  # of the others, share whose picture does not tell whether and where: the comparison alone does
 MARKED = 0.6  # share with a neutral mark, defect or not: that something is there does not make it a defect
 EVEN = 0.5  # how loudly a word is said that may be true or not
+HEARD = 0.25  # how loudly, in LOUD, a place of the map says its words whose heat is one standard deviation above normal
 STRENGTH = (0.8, 2.0)  # of a tower's speech
 FURTHER = 0.3  # share that goes on with a question about the product, which is the same beneath all words
 

@@ -155,11 +155,11 @@ def fingerprint(config: RunConfig, experiment: Experiment) -> str:
 
 
 def base_digest(base: str) -> str:
-    """Of a model folder's weights; a name on the hub stands for itself."""
+    """Of a model folder's weights and configuration; a name on the hub stands for itself."""
     folder = Path(place_of(base))
     if not folder.is_dir():
         return base
-    return digest([file_digest(path) for path in sorted(folder.glob("*.safetensors"))])[:16]
+    return digest([file_digest(path) for path in (*sorted(folder.glob("*.safetensors")), folder / "config.json")])[:16]
 
 
 def place_of(model: str) -> str:
@@ -223,9 +223,10 @@ def trained_run(experiment: Experiment, arm: str, config: RunConfig) -> RunFolde
 
 def same_grounding(one: RunConfig, other: RunConfig) -> bool:
     """Whether the stage before SFT is there, and the same in both: prompts and later stages are nothing to it, but for whether
-    there is a map to teach."""
+    there is a map to teach, and the reference."""
     later = {section: getattr(other, section).__dict__ for section in ("prompt", "sft", "grpo", "evaluate")}
-    return one.grounding.enabled and one.with_(**later) == other and one.comparing == other.comparing
+    alike = one.comparing == other.comparing and one.prompt.template == other.prompt.template
+    return one.grounding.enabled and one.with_(**later) == other and alike
 
 
 def _judge(experiment: Experiment, arm: str, seed: int, config: RunConfig) -> Path:

@@ -48,13 +48,19 @@ class LocalModel:
         eos = self.model.generation_config.eos_token_id
         self.stop = tuple(eos) if isinstance(eos, list | tuple) else (eos,)
 
+    @property
+    def guided(self) -> bool:
+        """Whether a comparison changes what the query's own tokens say."""
+        config = self.model.config
+        return bool(getattr(config, "comparison_places", False) and config.heatmap)
+
     def protocol(self, wish: Protocol) -> Protocol:
         compares = bool(getattr(self.processor, "comparison_length", 0))
         return replace(wish, heatmap=wish.heatmap and compares)
 
     def answer(self, asked: Sequence[Asked], bench: Benchmark, protocol: Protocol) -> Iterator[tuple[Asked, Reply]]:
         texts = [self.render(one) for one in asked]
-        groups = group_questions(asked, texts, self.processor)
+        groups = group_questions(asked, texts, self.processor, guided=self.guided)
         batches = fill_batches(groups, self.batch_size, self.processor.image_seq_length)
         with answering(self.model):
             for batch in prepared_ahead(batches, bench, self.processor):

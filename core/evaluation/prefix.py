@@ -3,11 +3,12 @@
 MMAD asks about 4.7 questions a picture; pictures, chat head and domain knowledge are the same in all that show the same
 pictures (`core.mmad.prompts` puts them first), and only the question, its options and the comparison differ. So:
 
-    group     questions whose prompt begins the same: same pictures, same text up to the last picture
+    group     questions whose prompt begins the same: same pictures, same text up to the last picture; and where the comparison
+              guides the query's own tokens (`EmitConfig.comparison_places`), all with a comparison or all without one
     prefix    [P, Lp]  one row a group: pictures through the vision tower once, then the language model, with cache
     suffix    [Q, Ls]  one row a question, on its group's rows of the cache
 
-The comparison's vectors stand in the suffix but depend on the pictures alone, so they are computed once a group too.
+The comparison's own vectors stand in the suffix but depend on the pictures alone, so they are computed once a group too.
 Both parts are padded on the left; positions count real tokens only, so a row's result does not depend on its neighbours.
 """
 
@@ -76,15 +77,22 @@ class Batch:
         return [one for group in self.groups for one in group.asked]
 
 
-def group_questions(asked: Sequence[Asked], texts: Sequence[str], processor: Any) -> list[Group]:
-    """Questions with the same pictures and the same text up to the last of them, in order of first appearance."""
-    found: dict[tuple[tuple[str, ...], str], list[int]] = {}
+def group_questions(
+    asked: Sequence[Asked], texts: Sequence[str], processor: Any, *, guided: bool = False
+) -> list[Group]:
+    """Questions with the same pictures and the same text up to the last of them, in order of first appearance.
+
+    Args:
+        guided: a comparison changes the pictures' tokens, so a question with one shares them with none without.
+    """
+    found: dict[tuple[tuple[str, ...], str, bool], list[int]] = {}
     cuts = []
     for place, (one, text) in enumerate(zip(asked, texts, strict=True)):
         end = text.rfind(processor.image_token)
         cuts.append(end + len(processor.image_token) if end >= 0 else 0)
         # Without pictures only the questions of one sample are worth sharing a prefix.
-        found.setdefault((one.prompt.images or (one.sample.image,), text[: cuts[-1]]), []).append(place)
+        key = (one.prompt.images or (one.sample.image,), text[: cuts[-1]], guided and one.prompt.compares)
+        found.setdefault(key, []).append(place)
     groups = []
     for places in found.values():
         members = tuple(asked[place] for place in places)

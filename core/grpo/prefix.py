@@ -238,6 +238,18 @@ def sample_groups(
     return input_ids
 
 
+@torch.no_grad()
+def copy_statistics(model: nn.Module) -> None:
+    """Give the reference that TRL makes of a model with adapters the statistics of its batch norms, too.
+
+    TRL copies what learns; a map would be told by the statistics of the base, which has none.
+    """
+    buffers = dict(model.named_buffers())
+    for name, value in buffers.items():
+        if (kept := buffers.get(name.replace(".ref.", ".default."))) is not None and ".ref." in name:
+            value.copy_(kept)
+
+
 def freeze_statistics(model: nn.Module) -> nn.Module:
     """Keep every batch norm on its stored statistics, also in train mode.
 

@@ -26,7 +26,7 @@ from core.errors import UserError
 from core.grpo.batches import group_metrics, group_rows, micro_batches
 from core.grpo.difficulty import RunningDifficulty, apply_difficulty, difficulty_weight, group_advantages
 from core.grpo.generation import GroupGeneration, tile_count
-from core.grpo.prefix import allow_shared_prefix, freeze_statistics, obstacle
+from core.grpo.prefix import allow_shared_prefix, copy_statistics, freeze_statistics, obstacle
 from core.grpo.rewards import (
     accuracy_reward,
     cosine_length_reward,
@@ -89,6 +89,7 @@ class DifficultyAwareGRPOTrainer(GroupGeneration):
         if own_reference:
             args.beta = 0.0
         super().__init__(model, reward_funcs, args, *rest, **kwargs)
+        copy_statistics(self.model)
         self.args.beta = self.beta = beta
         self._start = {n: p.detach().clone() for n, p in self._learning()} if own_reference else {}
         self.resampling, self.reweighting, self.running = resampling, reweighting, running

@@ -7,7 +7,7 @@ through it.
 
 So the similarity is max(0, best cosine inside the window), and patches outside need not be touched: a band of query rows
 meets only the reference rows around it. The cosines of a band are one matrix product, divided by the lengths; one band of
-one rotation is all that is ever held.
+one rotation is all that is ever held, but for a query that learns.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ def anomaly_map(
 
     Args:
         query: over layers, patch features [B, H*W, D] in row-major order. D may differ between layers.
-        reference: over the same layers, [B, R*H*W, D]: R rotations of the reference, one after the other, each patch at
-            the place it has in the rotated picture.
+        reference: over the same layers, without a gradient, [B, R*H*W, D]: R rotations of the reference, one after the other,
+            each patch at the place it has in the rotated picture.
         window: largest difference of rows and of columns that may be compared, in patches; 0 is the same place only.
         grid: (H, W); a square is assumed if None.
 
@@ -40,15 +40,27 @@ def anomaly_map(
     """
     height, width = _check(query, reference, window, grid)
     batch, patches = query[0].shape[:2]
+    device = query[0].device
+    bands = _bands(height, width, window, device)
+    with torch.autocast(device.type, enabled=False):  # training's would undo the 32 bits below
+        similarity = _similarity(query, reference, bands)
+    return (1 - similarity).view(batch, 1, height, width)
+
+
+def _similarity(
+    query: Sequence[Tensor], reference: Sequence[Tensor], bands: list[tuple[slice, slice, Tensor]]
+) -> Tensor:
+    """Of each query patch, averaged over layers: float32 [B, patches]."""
+    batch, patches = query[0].shape[:2]
     similarity = query[0].new_zeros(batch, patches, dtype=torch.float32)
-    bands = _bands(height, width, window, query[0].device)
     for features, references in zip(query, reference, strict=True):
         # Half precision would round cosines near 1, where normal patches lie, to steps of 0.004.
         left = normalize(features.float(), dim=-1)
         best = torch.zeros_like(similarity)  # a pair outside the window counts as 0, so 0 is the least
         for turned in references.split(patches, dim=1):
             right = turned.float()
-            # Lengths are divided out of the products: a normalised copy of the references is never made.
+            # Lengths are divided out of the products: a normalised copy of the references is never made. In place, which
+            # only the query's gradient allows.
             scale = 1 / right.norm(dim=-1).clamp_min(1e-12)
             found = []
             for rows, near, outside in bands:
@@ -56,7 +68,7 @@ def anomaly_map(
                 found.append(cosines.masked_fill_(outside, 0).amax(-1))
             best = torch.maximum(best, torch.cat(found, dim=1))
         similarity = similarity + best
-    return (1 - similarity / len(query)).view(batch, 1, height, width)
+    return similarity / len(query)
 
 
 def _bands(height: int, width: int, window: int, device: torch.device) -> list[tuple[slice, slice, Tensor]]:

@@ -3,7 +3,8 @@
 A prompt is a chat in the form transformers' processors take: messages whose content is a list of parts
 `{"type": "text" | "image" | "comparison"}`, and beside it the pictures in the order of the image parts (references
 first, the query last). `comparison` says "compare here" (EMIT's soft prompt and contrastive embedding); it ends the user
-turn and is only there for questions a comparison can decide (EMIT, "few-shot" section: discrimination, localization).
+turn, may change what the query's tokens say (core.heatmap.embedder), and is only there for questions a comparison can decide
+(EMIT, "few-shot" section: discrimination, localization).
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ class Prompting:
 
     Attributes:
         shots, template, knowledge, heatmap: as in `Protocol`; heatmap off leaves the whole comparison out.
-        contrast: the 256 embeddings of the heatmap are part of the comparison.
+        contrast: the 256 embeddings of the heatmap are part of the comparison, and what it makes the query's tokens say.
         soft_prompt: the learned vectors are part of the comparison.
         text_samples: train on samples that are described in words, too.
         thinking: GRPO asks for reasoning before the answer; whether SFT does is for `sft.replies` to say.

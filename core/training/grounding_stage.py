@@ -59,9 +59,11 @@ class GroundingStage(ExactCheckpoints, Trainer):
         args: TrainingArguments,
         *,
         strange: bool = False,
+        similar: bool = True,
         **weights: float,
     ) -> GroundingStage:
-        """On the training part `bench`; `strange` as `Pictures` takes it, `weights` of the loss as `Grounding` takes them.
+        """On the training part `bench`; `strange` as `Pictures` takes it, `similar` as `shown_in`, `weights` of the loss as
+        `Grounding` takes them.
 
         Raises:
             UserError: see `shown_in`.
@@ -72,10 +74,10 @@ class GroundingStage(ExactCheckpoints, Trainer):
             )
         vision = inner_model(model).config.vision_config
         grid = vision.image_size[0] // vision.patch_size[0]
-        kinds, shown = shown_in(bench, grid)
+        kinds, shown = shown_in(bench, grid, similar=similar)
         module = Grounding(model, processor.tokenizer, kinds, **weights)
         # Half of them: what a picture's tokens say without a reference is to be learned as well.
-        paired = args.train_batch_size // 2 if module.comparing else 0
+        paired = -(-args.train_batch_size // 2) if module.comparing else 0
         pictures = Pictures(kinds, shown, processor, grid, seed=args.seed, strange=strange, paired=paired)
         return cls(module, pictures, args)
 

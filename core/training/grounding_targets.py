@@ -195,11 +195,12 @@ def spoken(defect: str) -> str:
     return " ".join(defect.replace("_", " ").lower().split())
 
 
-def shown_in(bench: Benchmark, grid: int) -> tuple[Kinds, list[Shown]]:
+def shown_in(bench: Benchmark, grid: int, *, similar: bool = True) -> tuple[Kinds, list[Shown]]:
     """The pictures of a training part.
 
     Args:
         grid: patches along a side.
+        similar: which reference comes first, as `Benchmark.reference` takes it.
 
     Raises:
         UserError: none bears a defect, a picture is missing, or a mask cannot be read.
@@ -214,7 +215,9 @@ def shown_in(bench: Benchmark, grid: int) -> tuple[Kinds, list[Shown]]:
     found = []
     clean = torch.zeros(FINE * grid, FINE * grid)
     for sample in samples:
-        for image in (sample.image, *sample.similar_templates):  # the references are asked for after this stage
+        reference = bench.reference(sample, similar=similar)
+        # Other references are asked for after this stage.
+        for image in filter(None, (sample.image, reference, *sample.similar_templates)):
             if not bench.path(image).is_file():
                 raise UserError(f"{bench.path(image)} is missing: put it back, or take a new snapshot.")
         kind = kinds.names.index(spoken(sample.defect)) if sample.defect else None
@@ -222,7 +225,6 @@ def shown_in(bench: Benchmark, grid: int) -> tuple[Kinds, list[Shown]]:
         cover = clean if kind is None else None
         if path is not None and (mask := open_mask(path)).any():
             cover = coverage(mask, FINE * grid)
-        reference = bench.reference(sample)
         against = bench.path(reference) if reference else None
         found.append(Shown(bench.path(sample.image), product_of(sample), kind, cover, against))
     return kinds, found

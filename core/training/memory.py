@@ -39,7 +39,7 @@ class Shape:
     patch: int = 14
     image: int = 448
     soft_tokens: int = 9
-    places: bool = False  # every token of the map has a vector of its own
+    places: bool = False  # every place of the map has a vector
 
     @classmethod
     def of(cls, config: dict[str, Any]) -> Shape:

@@ -27,7 +27,6 @@ NAMES = {
     "llm": ("language_model.", "lm_head."),
 }
 GUIDED = 0.5  # how loudly, in LOUD, the words of a place are said that is hot, and how much of "no" is taken back
-HEARD = 0.25  # how loudly, in LOUD, a place says its words whose heat is one standard deviation above normal
 VISION = r".*vision_tower\..*"
 LAYERS = {
     "llm": r"language_model\..*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)",
@@ -155,6 +154,8 @@ def grounded_parts(model: Any, processor: Any, config: RunConfig) -> Any:
     named parts in full; the map's projector with them if the tower learns to compare. A `PeftModel`."""
     assert config.lora is not None  # the config is checked
     compares = bool(config.comparing)
+    if compares and (model.model.contrastive is None or model.model.contrastive.projector is None):
+        raise UserError("This base has no anomaly map to teach: set grounding.comparing to 0.")
     if compares:
         say_places(model, processor.tokenizer)
     parts = (*config.grounding.train, *(["projector"] if compares else []))
@@ -164,7 +165,7 @@ def grounded_parts(model: Any, processor: Any, config: RunConfig) -> Any:
 
 
 def say_places(model: Any, tokenizer: Any) -> None:
-    """Let each token of the map, where it has a vector of its own that learned nothing yet, begin as the words for its place.
+    """Let each place of the map, where it has a vector that learned nothing yet, begin as the words for it, less "no".
 
     For a stage that teaches the projector and collects the map's statistics; elsewhere it would be neither kept nor in scale.
     """

@@ -242,7 +242,8 @@ class Work:
         rows = section.batch_size // self.world
         args = TrainingArguments(**self.arguments(section, "grounding", section.max_steps, rows, 1))
         weights = {"wording": section.wording, "comparing": self.config.comparing, "keeping": section.keeping}
-        trainer = GroundingStage.on(bench, model, processor, args, strange=section.strange, **weights)
+        similar = self.config.prompt.template == "similar"
+        trainer = GroundingStage.on(bench, model, processor, args, strange=section.strange, similar=similar, **weights)
         self.say(model, f"Grounding: {trainer.about}", section.max_steps)
         train(trainer, self.watcher("grounding", trainer, None), self.resume_point("grounding"))
         if self.journal:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from safetensors.torch import load_file
 
 from core.demo import proof
@@ -110,6 +111,26 @@ def test_a_shared_first_stage_gives_the_weights_of_a_run_of_its_own(
     # The reference of the KL term is what SFT made: had it been the base, the first step would show a difference.
     first = next(row for row in shared.metric_rows() if row["stage"] == "grpo" and "kl" in row)
     assert abs(first["kl"]) < 1e-6
+
+
+def test_the_reference_of_grpo_compares_as_the_model_does_that_it_begins_with(
+    experiment: Experiment, tmp_path: Path
+) -> None:
+    """TRL copies what learns; the map's statistics have to come along, or the reference is told another map."""
+    from core.model import load_model
+
+    model, processor = load_model(experiment.settings.base)
+    with torch.no_grad():
+        model.model.contrastive.projector[1].weight.mul_(30)  # a map that is heard
+    model.save_pretrained(tmp_path / "loud")
+    processor.save_pretrained(tmp_path / "loud")
+    parts = ["projector", "soft_prompt", "mlp"]
+    settings = experiment.settings.with_(
+        base=str(tmp_path / "loud"), lora={"rank": 2}, sft={"train": parts, "adapters": True, "max_steps": 4},
+        grpo={"train": parts, "beta": 0.1},
+    )  # fmt: skip
+    rows = [row for row in run(settings, tmp_path / "run").metric_rows() if row["stage"] == "grpo" and "kl" in row]
+    assert abs(rows[0]["kl"]) < 1e-6
 
 
 @pytest.mark.parametrize(

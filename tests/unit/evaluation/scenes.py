@@ -46,13 +46,22 @@ def small_benchmark(root: Path, pictures: int = 6) -> Benchmark:
     return Benchmark(root, tuple(replace(s, similar_templates=references) for s in samples[:pictures]), knowledge)
 
 
-def tiny_model():
+def tiny_model(*, guided: bool = False):
+    """`guided`: its map changes what the query's tokens say, plainly."""
+    import torch
+
     from core.model.tiny import build_tiny
 
-    return build_tiny(
+    model, processor = build_tiny(
         image_size=32, patch_size=8, vision_width=32, vision_layers=4, vision_heads=2, width=32, layers=2, heads=2,
-        key_value_heads=2, max_tiles=2,
+        key_value_heads=2, max_tiles=2, comparison_places=guided,
     )  # fmt: skip
+    if guided:
+        contrastive = model.model.contrastive
+        with torch.no_grad():
+            contrastive.projector[0].running_var.fill_(0.01)
+            contrastive.places.copy_(torch.randn(contrastive.places.shape, generator=torch.Generator().manual_seed(1)))
+    return model, processor
 
 
 def random_answers(count: int = 400, *, skill: float = 0.6, seed: int = 0, silent: float = 0.0) -> pd.DataFrame:

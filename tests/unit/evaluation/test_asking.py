@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
 
 from core.errors import UserError
 from core.evaluation import PartialAnswers, accuracy_table, answer_questions, check_answers, read_answers
 from core.evaluation.asking import Asked
 from core.evaluation.local import LocalModel, answering
 from core.evaluation.records import COLUMNS, labels_of
-from core.mmad import Benchmark, Protocol, build_prompt
+from core.mmad import COMPARISON_TASKS, Benchmark, Protocol, Task, build_prompt
 from core.mmad.leaks import NAMES_DEFECTS
 from tests.unit.evaluation.scenes import small_benchmark, tiny_model
 
@@ -50,6 +51,25 @@ def test_shared_prefixes_give_the_same_answers_as_one_question_at_a_time(tiny, b
         assert together["answer"].notna().all()
         for ours, theirs in zip(together["p_letters"], alone, strict=True):
             assert ours == pytest.approx(theirs.probabilities, abs=1e-5) and sum(ours) == pytest.approx(1)
+
+
+def test_questions_that_compare_nothing_are_asked_over_tokens_that_nothing_guides(bench) -> None:
+    """They show the same pictures as those that compare, whose query says more."""
+    guided, protocol = tiny_model(guided=True), Protocol(answering="letters")
+    together = answer_questions(*guided, bench, protocol=protocol, batch_size=5)
+    alone = one_at_a_time(guided, bench, protocol)
+    for ours, theirs in zip(together["p_letters"], alone, strict=True):
+        assert ours == pytest.approx(theirs.probabilities, abs=1e-5)
+    model, processor = guided
+    with torch.no_grad():
+        model.model.contrastive.places.zero_()
+    silent = answer_questions(model, processor, bench, protocol=protocol)
+    moved = [
+        ours != pytest.approx(theirs, abs=1e-5)
+        for ours, theirs in zip(together["p_letters"], silent["p_letters"], strict=True)
+    ]
+    compares = [Task(task) in COMPARISON_TASKS for task in together["task"]]
+    assert any(moved) and not any(m for m, c in zip(moved, compares, strict=True) if not c)
 
 
 def test_what_the_knowledge_knows_of_the_test_is_recorded_with_every_answer(tiny, bench, tmp_path) -> None:

@@ -98,6 +98,13 @@ def test_half_precision_stays_close():
     assert (half.float() - exact).abs().max() < 2e-2
 
 
+def test_training_in_16_bits_leaves_the_map_in_32():
+    query, reference = features((6, 6), 1, batch=2)
+    plain = anomaly_map(query, reference)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(anomaly_map(query, reference), plain)
+
+
 def test_layers_may_differ_in_width():
     query = [torch.randn(1, 16, 4), torch.randn(1, 16, 9)]
     found = anomaly_map(query, query, window=1)

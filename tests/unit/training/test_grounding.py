@@ -221,6 +221,7 @@ def test_the_map_is_taught_and_what_it_says_is_handed_on(snapshot, tmp_path):
 
     from core.model import load_model
     from core.model.adapters import inner_model
+    from core.training.parts import say_places
     from core.training.worker import run
     from tests.unit.grpo.conftest import small_model
 
@@ -228,14 +229,19 @@ def test_the_map_is_taught_and_what_it_says_is_handed_on(snapshot, tmp_path):
     config = quick(base, snapshot, **GROUNDED).with_(grounding={"comparing": 1.0}, grpo={"max_steps": 1})
     done = run(config, tmp_path / "run")
     rows = [row for row in done.metric_rows() if row["stage"] == "grounding" and "loss" in row]
-    assert all(0 <= row["grounded/map"] <= 1 for row in rows)
+    assert len(rows) == 4 and all("grounded/map" in row for row in rows)
     learned = load_file(done.path / "grounding" / "trained.safetensors")
     (places,) = (value for name, value in learned.items() if name.endswith("projector.places"))
+    model, processor = load_model(base, device="cpu")
+    say_places(model, processor.tokenizer)
+    assert not torch.allclose(places, model.model.contrastive.places, atol=1e-3), "they have learned"
     (counted,) = (v for name, v in learned.items() if name.endswith("default.projector.0.num_batches_tracked"))
-    assert places.any() and counted == 4
+    assert counted == 4
     final, _ = load_model(done.final, device="cpu")
     contrastive = inner_model(final).model.contrastive
-    assert contrastive.places.any() and contrastive.projector[0].num_batches_tracked > 4  # SFT goes on
+    assert (
+        torch.allclose(contrastive.places, places, atol=0.1) and contrastive.projector[0].num_batches_tracked > 4
+    )  # SFT goes on
     without = run(config.with_(prompt={"contrast": False}, grpo={"enabled": False}), tmp_path / "without")
     rows = [row for row in without.metric_rows() if row["stage"] == "grounding"]
     assert rows and not any("grounded/map" in row for row in rows), "an arm without the map is not taught one"
@@ -246,12 +252,14 @@ def test_the_map_is_taught_and_what_it_says_is_handed_on(snapshot, tmp_path):
     [{"train": ["mlp"]}, {"train": ["mlp", "vision"], "strange": True, "comparing": 1.0}],
     ids=["adapters", "tower"],
 )
-def test_a_stopped_grounding_goes_on_as_if_nothing_had_happened(base, snapshot, tmp_path, monkeypatch, parts):
+def test_a_stopped_grounding_goes_on_as_if_nothing_had_happened(snapshot, tmp_path, monkeypatch, parts):
     from safetensors.torch import load_file
 
     from core.training import worker
     from core.training.stopping import stopper
+    from tests.unit.grpo.conftest import small_model
 
+    base = small_model(tmp_path, talks=True, comparison_places=True)
     config = quick(base, snapshot, **GROUNDED).with_(
         grounding=parts, sft={"enabled": False}, grpo={"max_steps": 1}, evaluate={"final": ""}
     )
