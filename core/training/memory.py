@@ -40,6 +40,7 @@ class Shape:
     image: int = 448
     soft_tokens: int = 9
     places: bool = False  # every place of the map has a vector
+    products: int = 16  # matrices of cosines behind a map: one for each layer and rotation
 
     @classmethod
     def of(cls, config: dict[str, Any]) -> Shape:
@@ -54,6 +55,7 @@ class Shape:
             text["intermediate_size"], text["vocab_size"], bool(tied), vision["hidden_size"],
             vision["num_hidden_layers"], vision["intermediate_size"], patch, size, config.get("soft_tokens", 9),
             config.get("comparison_places", False),
+            len(config.get("comparison_layers") or range(4)) * len(config.get("comparison_rotations") or range(4)),
         )  # fmt: skip
 
     @property
@@ -155,16 +157,19 @@ def estimate(config: RunConfig, *, prompt_tokens: int = PROMPT_TOKENS, tiles: in
     stages = {}
     if config.grounding.enabled and config.lora:
         ground = config.grounding
-        learning = sum(sizes[part] for part in ground.train) + (
+        learning = sum(sizes[part] for part in (*ground.train, *(["projector"] if config.comparing else []))) + (
             0 if "vision" in ground.train else shape.lora(config.lora, ("vision",))
         )
         rows = ground.batch_size // config.processes
+        # A map that is taught keeps its cosines, in 32 bits; references pass the tower without leaving anything.
+        cosines = 4 * shape.products * shape.patches**2 * -(-rows // 2) if config.comparing else 0
+        seen = rows + (rows // 4 if ground.strange else 0)  # one to four of them: `STRANGE` of the targets
         stages["grounding"] = {
             "weights": weights + 4 * learning,
             "reference": width * (sizes["vision"] + sizes["mlp"]) if ground.keeping else 0,
             "gradients": 4 * learning,
             "optimizer": 8 * learning,
-            "activations": _activations(shape, 0, rows, width, False, True),
+            "activations": _activations(shape, 0, seen, width, False, True) + cosines,
         }
     if config.sft.enabled:
         learning = sum(sizes[part] for part in config.sft.train)
