@@ -68,7 +68,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "full": {
         **_TINY,
         "grounding": {**_BEFORE, "max_steps": 3000},
-        "sft": {**_FIRST, "max_steps": 250},
+        "sft": {**_FIRST, "max_steps": 160},
         "grpo": {**_SHORT, "max_steps": 60},
         "evaluate": {"every": 50, "questions": 250, "patience": 5, "final_questions": 600},
         "save": {**_TINY["save"], "every": 25, "disk_gb": 4.0},
