@@ -23,7 +23,7 @@ class Compared(NamedTuple):
 
     Attributes:
         tokens: soft prompt and projected map, [B, n + (H // 2) * (W // 2), width].
-        guide: what the query's own tokens say besides, [B, width]; None without `places`.
+        guide: what the tokens of the query's thumbnail say besides, [B, width]; None without `places`.
     """
 
     tokens: Tensor

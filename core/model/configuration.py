@@ -25,7 +25,8 @@ class EmitConfig(InternVLConfig):
             the paper's 4, 8, 16, 20 of 24, at the same share of another depth.
         soft_tokens: length of the soft prompt; 0 switches it off.
         heatmap: False switches the anomaly map off (soft prompt only).
-        comparison_places: every place of the map has a vector, by which it guides the query's own tokens (ContrastiveEmbedder).
+        comparison_places: every place of the map has a vector, by which it guides the tokens of the query's thumbnail
+            (ContrastiveEmbedder).
     """
 
     model_type = "emit"

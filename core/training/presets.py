@@ -41,7 +41,7 @@ _SHORT: dict[str, Any] = {
     "groups": 4,
     "micro_batch": 32,
     "max_new_tokens": 40,
-    "learning_rate": 2e-4,
+    "learning_rate": 5e-5,
     "train": ("projector", "soft_prompt", "mlp"),
 }
 _GPU: dict[str, Any] = {"dtype": "bfloat16", "device": "cuda"}
