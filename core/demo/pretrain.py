@@ -68,7 +68,7 @@ class Pretraining:
         from core.model.tiny import build_tiny, seeded
 
         self.folder, self.education, self.device = folder, education, torch.device(device)
-        self.model, self.processor = build_tiny(seed=education.seed, texts=vocabulary(), **COMPARING, **tiny)
+        self.model, self.processor = build_tiny(seed=education.seed, texts=vocabulary(), **(COMPARING | tiny))
         with seeded(education.seed):
             look_back(self.model.model.language_model)
         self._move(self.device)

@@ -21,7 +21,7 @@ from core.errors import UserError
 from core.mmad.prompts import SYSTEM
 from core.synthesis.factory import PRODUCTS
 
-TINY: dict[str, Any] = {"image_size": 48, "patch_size": 8, "vision_width": 32, "vision_layers": 4, "vision_heads": 2,
+TINY: dict[str, Any] = {"image_size": 48, "patch_size": 8, "vision_width": 32, "vision_layers": 6, "vision_heads": 2,
                         "width": 32, "layers": 1, "heads": 2, "key_value_heads": 2}  # fmt: skip
 EDUCATION = Education(
     seeing=2,
