@@ -15,6 +15,7 @@ from core.demo.proof import Experiment, prove, settings_of, trained_run
 from core.demo.report import averages, claim, read_bench
 from core.demo.summaries import read_summaries
 from core.errors import UserError
+from core.grpo import prefix, trainer
 from core.mmad import Snapshot
 from core.training import RunConfig, run
 from core.training.stopping import stopper
@@ -113,24 +114,27 @@ def test_a_shared_first_stage_gives_the_weights_of_a_run_of_its_own(
     assert abs(first["kl"]) < 1e-6
 
 
-def test_the_reference_of_grpo_compares_as_the_model_does_that_it_begins_with(
-    experiment: Experiment, tmp_path: Path
+def test_the_reference_of_grpo_has_the_statistics_of_the_model_that_it_begins_with(
+    experiment: Experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """TRL copies what learns; the map's statistics have to come along, or the reference is told another map."""
-    from core.model import load_model
+    pairs: list[tuple[torch.Tensor, torch.Tensor]] = []
 
-    model, processor = load_model(experiment.settings.base)
-    with torch.no_grad():
-        model.model.contrastive.projector[1].weight.mul_(30)  # a map that is heard
-    model.save_pretrained(tmp_path / "loud")
-    processor.save_pretrained(tmp_path / "loud")
+    def look(model: torch.nn.Module) -> None:
+        prefix.copy_statistics(model)
+        buffers = {name: value.clone() for name, value in model.named_buffers()}
+        pairs.extend(
+            (buffers[name.replace(".ref.", ".default.")], buffers[name]) for name in buffers if ".ref." in name
+        )
+
+    monkeypatch.setattr(trainer, "copy_statistics", look)
     parts = ["projector", "soft_prompt", "mlp"]
     settings = experiment.settings.with_(
-        base=str(tmp_path / "loud"), lora={"rank": 2}, sft={"train": parts, "adapters": True, "max_steps": 4},
-        grpo={"train": parts, "beta": 0.1},
-    )  # fmt: skip
-    rows = [row for row in run(settings, tmp_path / "run").metric_rows() if row["stage"] == "grpo" and "kl" in row]
-    assert abs(rows[0]["kl"]) < 1e-6
+        lora={"rank": 2}, sft={"train": parts, "adapters": True}, grpo={"train": parts, "beta": 0.1}
+    )
+    run(settings, tmp_path / "run")
+    assert len(pairs) == 3 and pairs[2][0] > 0, "mean, variance and count of the map, which SFT has collected"
+    assert all(torch.equal(learned, reference) for learned, reference in pairs)
 
 
 @pytest.mark.parametrize(
