@@ -30,6 +30,11 @@ class Compared(NamedTuple):
     guide: Tensor | None
 
 
+def guided(tokens: Tensor, rows: Tensor, guide: Tensor) -> Tensor:
+    """Tokens [N, T, width] of pictures; all tokens of the pictures `rows` [B] say `guide` [B, width] besides."""
+    return tokens.index_add(0, rows, guide.to(tokens).unsqueeze(1).expand(-1, tokens.shape[1], -1))
+
+
 class ContrastiveEmbedder(nn.Module):
     """Soft prompt [n, width] and anomaly maps [B, 1, H, W] -> `Compared`.
 

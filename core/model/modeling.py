@@ -28,7 +28,7 @@ from transformers.conversion_mapping import (
 
 from core.errors import UserError
 from core.heatmap.comparison import anomaly_map
-from core.heatmap.embedder import ContrastiveEmbedder
+from core.heatmap.embedder import ContrastiveEmbedder, guided
 from core.model.configuration import PHRASE, EmitConfig
 from core.model.internvl import LayerTap, Layout, find_layout, tile_tokens
 from core.model.sharing import FeatureCache, fingerprints, has_active_dropout, weights_stamp
@@ -115,7 +115,7 @@ class EmitModel(InternVLModel):
         compared, guide = self.contrastive(maps) if layout.pairs else (None, None)
         if guide is not None:
             queries = torch.tensor([query for _, query in layout.pairs], device=tokens.device)
-            tokens = tokens.index_add(0, queries, guide.to(tokens).unsqueeze(1).expand(-1, tokens.shape[1], -1))
+            tokens = guided(tokens, queries, guide)
         # The comparison's placeholder may lie beyond the vocabulary; it is never looked up.
         embeds = self.get_input_embeddings()(input_ids.masked_fill(layout.comparison_mask, 0))
         embeds = embeds.masked_scatter(layout.image_mask.unsqueeze(-1), tokens.to(embeds.device, embeds.dtype))

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, pad
 
 from core.heatmap.comparison import anomaly_map
+from core.heatmap.embedder import guided
 from core.model.adapters import inner_model
 from core.model.internvl import LayerTap, tile_tokens
 from core.training.grounding_targets import Kinds
@@ -208,7 +209,7 @@ class Grounding(nn.Module):
         first, covered = patch_loss(self.patch(features), patches, kinds)
         second, known = gist_loss(self.gist(features) + pad(kinds, (10, 0)).unsqueeze(1), gist)
         self.figures = {"patches": covered.item(), "gist": known.item()}
-        loss, guided = first + second, tokens
+        loss, spoken = first + second, tokens
         if paired is not None and references is not None:
             # Both pictures pass the same tower; the gradient of one of them tells it as much as that of both, for half the time.
             maps = anomaly_map(
@@ -221,8 +222,8 @@ class Grounding(nn.Module):
             loss = loss + self.comparing * different
             self.figures["map"] = found.item()
             if (guide := inner.contrastive(maps).guide) is not None:
-                guided = tokens.index_add(0, paired, guide.to(tokens).unsqueeze(1).expand(-1, tokens.shape[1], -1))
-        third, said = wording_loss(guided, self.said, wording, words)
+                spoken = guided(tokens, paired, guide)
+        third, said = wording_loss(spoken, self.said, wording, words)
         loss = loss + self.wording * third
         self.figures["wording"] = said.item()
         if self.keeping:
