@@ -90,6 +90,7 @@ class SFT:
         batch_size: questions per optimizer step over all devices; `micro_batch` of them at a time on each.
         samples: use at most so many questions (0: all).
         max_steps: end after so many steps (0: `epochs` decides).
+        tower_rate: learning rate of ViT and MLP, as a share of `learning_rate`.
     """
 
     enabled: bool = True
@@ -104,6 +105,7 @@ class SFT:
     batch_size: int = 64
     micro_batch: int = 8
     learning_rate: float = 1e-5
+    tower_rate: float = 1.0
     weight_decay: float = 1e-4
     warmup: float = 0.03
     gradient_checkpointing: bool = False
@@ -115,6 +117,7 @@ class GRPO:
 
     Attributes:
         train: which parts learn in full; with `lora`, LLM and ViT learn through adapters.
+        tower_rate: as in `SFT`.
         groups: questions per optimizer step over all devices; each is answered `group_size` times.
         micro_batch: responses per forward pass on one device: whole groups, or an even part of one.
         resampling: rounds of generating groups without a right answer again (0 switches it off).
@@ -141,6 +144,7 @@ class GRPO:
     max_new_tokens: int = 512
     temperature: float = 1.0
     learning_rate: float = 1e-5
+    tower_rate: float = 1.0
     weight_decay: float = 0.0
     warmup: float = 0.01
     beta: float = 5e-3

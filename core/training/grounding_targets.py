@@ -18,6 +18,7 @@ from torch.nn.functional import adaptive_avg_pool2d, affine_grid, grid_sample
 from core.errors import UserError
 from core.mmad import Benchmark, Sample
 from core.pictures import open_image, open_mask
+from core.synthesis.names import spoken
 from core.synthesis.regions import REGIONS
 
 PLACES = frozenset(word for region in REGIONS for word in region.split())
@@ -189,10 +190,6 @@ class Kinds:
 
 def product_of(sample: Sample) -> str:
     return f"{sample.dataset}/{sample.product}"
-
-
-def spoken(defect: str) -> str:
-    return " ".join(defect.replace("_", " ").lower().split())
 
 
 def shown_in(bench: Benchmark, grid: int, *, similar: bool = True) -> tuple[Kinds, list[Shown]]:

@@ -1,4 +1,4 @@
-"""Two optimizers as one, so that a trainer, its schedule and its checkpoints see a single one."""
+"""Several optimizers, or rates, as one optimizer, so that a trainer, its schedule and its checkpoints see a single one."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from typing import Any
 
 import torch
 from torch.optim import AdamW, Optimizer
+
+from core.training.config import GRPO, SFT
+from core.training.parts import part_of
 
 FASTER = 2.0  # Muon's learning rate, as a multiple of AdamW's
 
@@ -52,4 +55,23 @@ def muon_and_adamw(
     """
     return Together(
         AdamW(rest, lr=rate, weight_decay=decay), torch.optim.Muon(matrices, lr=FASTER * rate, weight_decay=decay)
+    )
+
+
+def slower_tower(model: torch.nn.Module, section: SFT | GRPO) -> AdamW | None:
+    """AdamW for all that learns, ViT and MLP at `section.tower_rate` of the learning rate; None where all learns at one rate,
+    for which a trainer makes its own.
+
+    What a small tower says in words is unlearned at a rate at which its language model learns to read it (docs/experiments.md,
+    entry 68).
+    """
+    if section.tower_rate == 1:
+        return None
+    groups: dict[float, list[torch.nn.Parameter]] = {1.0: [], section.tower_rate: []}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            groups[section.tower_rate if part_of(name) in ("vision", "mlp") else 1.0].append(parameter)
+    return AdamW(
+        [{"params": found, "lr": share * section.learning_rate} for share, found in groups.items() if found],
+        weight_decay=section.weight_decay,
     )

@@ -8,6 +8,7 @@ from there. Each reason is many signals where a letter is one.
 from __future__ import annotations
 
 from core.mmad import OBJECT_TASKS, Question, Sample, Task
+from core.synthesis.names import spoken
 
 NORMAL = "There is no defect."
 
@@ -26,7 +27,7 @@ def reason(sample: Sample, question: Question) -> str:
     asked = (question, *sample.questions)
     place = next((q.options[q.answer] for q in asked if q.task is Task.DEFECT_LOCALIZATION), None)
     where = f" at the {place[:1].lower()}{place[1:].rstrip('.')}" if place else ""
-    return f"There is a {sample.defect.replace('_', ' ')}{where}."
+    return f"There is a {spoken(sample.defect)}{where}."
 
 
 def reply(sample: Sample, question: Question, *, reasons: bool) -> str:

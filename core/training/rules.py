@@ -55,6 +55,7 @@ def check(config: RunConfig) -> None:
         (len(grpo.rewards) == 4, "grpo.rewards takes four weights: accuracy, length, format, repetition."),
         (0 <= grpo.resampling <= 100, "grpo.resampling must lie between 0 and 100 rounds."),
         (sft.learning_rate > 0 and grpo.learning_rate > 0, "learning_rate must be above 0."),
+        (min(sft.tower_rate, grpo.tower_rate) > 0, "tower_rate must be above 0: it is a share of the learning rate."),
         (0 <= sft.warmup < 1 and 0 <= grpo.warmup < 1, "warmup is a share of the steps, between 0 and 1."),
         (sft.epochs > 0 and grpo.epochs > 0, "epochs must be above 0."),
         (min(sft.max_steps, grpo.max_steps, sft.samples, grpo.samples) >= 0,

@@ -36,6 +36,7 @@ from core.training.config import RunConfig
 from core.training.explaining import environment, explain_failure
 from core.training.grounding_stage import GroundingStage
 from core.training.grpo_stage import GRPOStage, Recorder, rows_of, running_of
+from core.training.optimizers import slower_tower
 from core.training.parts import checkpoint_vision, grounded_parts, learning_parts, made_ready, say_places, size_of
 from core.training.pictures import keep_pictures
 from core.training.priorities import pool_of, prioritised
@@ -283,7 +284,9 @@ class Work:
         accumulation = section.batch_size // (micro * self.world)
         args = TrainingArguments(**self.arguments(section, "sft", course.steps, micro, accumulation))
         self.say(model, f"SFT: {len(course.asked)} questions", course.steps)
-        trainer = SFTStage(model, processor, course, args, style=section.replies)
+        trainer = SFTStage(
+            model, processor, course, args, style=section.replies, optimizers=(slower_tower(model, section), None)
+        )
         train(trainer, self.watcher("sft", trainer, processor), self.resume_point("sft"))
         inner.collect_statistics(False)
         if self.journal:
@@ -326,6 +329,7 @@ class Work:
         trainer = GRPOStage(
             model, None, args, rows_of(course, pictures), processing_class=cutting, resampling=section.resampling,
             reweighting=section.reweighting, shared_prefix=section.shared_prefix, record=recorder,
+            optimizers=(slower_tower(model, section), None),
         )  # fmt: skip
         watcher = self.watcher("grpo", trainer, processor, flush=recorder.flush)
         checkpoint = self.resume_point("grpo")
