@@ -11,6 +11,7 @@ from torch.optim import AdamW, Optimizer
 from core.training.config import GRPO, SFT
 from core.training.parts import part_of
 
+SEEING = ("vision", "mlp")
 FASTER = 2.0  # Muon's learning rate, as a multiple of AdamW's
 
 
@@ -70,7 +71,7 @@ def slower_tower(model: torch.nn.Module, section: SFT | GRPO) -> AdamW | None:
     groups: dict[float, list[torch.nn.Parameter]] = {1.0: [], section.tower_rate: []}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            groups[section.tower_rate if part_of(name) in ("vision", "mlp") else 1.0].append(parameter)
+            groups[section.tower_rate if part_of(name) in SEEING else 1.0].append(parameter)
     return AdamW(
         [{"params": found, "lr": share * section.learning_rate} for share, found in groups.items() if found],
         weight_decay=section.weight_decay,

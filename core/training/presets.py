@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 # The tiny model: without descriptions in the prompt, which its language model has never read; grounded first, since its tower
-# has seen nothing of the world; taught to say its reason, because GRPO can only reward reasoning that is there. It reads what its
-# tokens say, which SFT at a higher rate unlearns (docs/experiments.md, entry 59).
+# has seen nothing of the world; taught to say its reason, because GRPO can only reward reasoning that is there. Its language
+# model learns fast while its tower is nearly held, or it would unlearn to read what tokens say (docs/experiments.md, entry 68).
 _TINY: dict[str, Any] = {
     "base": "data/models/emit-tiny",
     "dtype": "mixed",
@@ -30,7 +30,8 @@ _BEFORE: dict[str, Any] = {
 _FIRST: dict[str, Any] = {
     "batch_size": 24,
     "micro_batch": 24,
-    "learning_rate": 1.5e-4,
+    "learning_rate": 3e-3,
+    "tower_rate": 0.03,
     "tasks": "all",
     "train": ("projector", "soft_prompt", "mlp"),
     "adapters": True,
@@ -41,7 +42,8 @@ _SHORT: dict[str, Any] = {
     "groups": 4,
     "micro_batch": 32,
     "max_new_tokens": 40,
-    "learning_rate": 5e-5,
+    "learning_rate": 5e-4,
+    "tower_rate": 0.1,
     "train": ("projector", "soft_prompt", "mlp"),
 }
 _GPU: dict[str, Any] = {"dtype": "bfloat16", "device": "cuda"}
@@ -60,7 +62,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "demo": {
         **_TINY,
         "grounding": {**_BEFORE, "max_steps": 560},
-        "sft": {**_FIRST, "max_steps": 120},
+        "sft": {**_FIRST, "max_steps": 150},
         "grpo": {**_SHORT, "max_steps": 60},
         "evaluate": {"every": 20, "questions": 48, "final_questions": 240},
     },
@@ -68,7 +70,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "full": {
         **_TINY,
         "grounding": {**_BEFORE, "max_steps": 3000},
-        "sft": {**_FIRST, "max_steps": 160},
+        "sft": {**_FIRST, "max_steps": 400},
         "grpo": {**_SHORT, "max_steps": 60},
         "evaluate": {"every": 50, "questions": 250, "patience": 5, "final_questions": 600},
         "save": {**_TINY["save"], "every": 25, "disk_gb": 4.0},

@@ -41,6 +41,7 @@ def test_defaults_are_the_papers_settings():
         ({"grp": {}}, "did you mean 'grpo'"),
         ({"grpo": {"group_sise": 4}}, "did you mean 'group_size'"),
         ({"grpo": {"group_size": 1}}, "group_size must be at least 2"),
+        ({"sft": {"tower_rate": 0}}, "tower_rate must be above 0"),
         ({"grpo": {"group_size": "many"}}, "a whole number is needed"),
         ({"grpo": {"learning_rate": "fast"}}, "a number is needed"),
         ({"grpo": {"reweighting": 1}}, "true or false is needed"),

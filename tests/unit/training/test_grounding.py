@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from core.errors import UserError
-from core.mmad import Benchmark, Snapshot
+from core.mmad import Benchmark, Sample, Snapshot
 from core.training.config import RunConfig, preset
 from core.training.grounding import (
     COMMON,
@@ -49,6 +49,11 @@ def test_a_normal_picture_says_no_and_bears_nothing():
     shown = Shown(None, "nut", None, torch.zeros(24, 24))  # type: ignore[arg-type]
     assert not KINDS.gist(shown).any() and not patch_target(shown, 6).any()
     assert [word for word, on in zip(KINDS.words, KINDS.wording(shown), strict=True) if on] == ["no"]
+
+
+def test_defects_are_named_as_options_name_them():
+    samples = [Sample("d/p/1.png", "d", "p", defect=name) for name in ("mousebite", "pin-hole")]
+    assert Kinds.of(samples).names == ("mouse bite", "pinhole")
 
 
 def test_without_a_mask_the_kind_is_told_and_no_place():

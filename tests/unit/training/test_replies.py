@@ -30,6 +30,10 @@ def test_a_reason_says_what_where_or_that_there_is_nothing() -> None:
     assert reason(both, NAME) == "A cap"
 
 
+def test_a_reason_names_a_defect_as_options_do() -> None:
+    assert reason(sample(KIND, defect="mousebite"), KIND) == "There is a mouse bite."
+
+
 @pytest.mark.parametrize("question", [PLACE, KIND, NAME])
 def test_every_reply_is_read_as_its_letter(question: Question) -> None:
     for reasons in (False, True):

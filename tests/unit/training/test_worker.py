@@ -73,7 +73,7 @@ KINDS = {
     "lora": {"lora": {"rank": 2}, "grpo": {"train": ["projector", "soft_prompt", "mlp"]}},
     "adapters": {
         "lora": {"rank": 2}, "grpo": {"train": ["projector", "soft_prompt", "mlp"]},
-        "sft": {"adapters": True, "replies": "both", "together": True, "learning_rate": 1e-4},
+        "sft": {"adapters": True, "replies": "both", "together": True, "learning_rate": 1e-4, "tower_rate": 0.1},
     },
 }  # fmt: skip
 
