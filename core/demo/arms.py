@@ -17,10 +17,16 @@ BASE = "base"
 
 @dataclass(frozen=True)
 class Arm:
-    """One row of the table: a sentence, and the settings that differ from the preset."""
+    """One row of the table: a sentence, and what differs from `emit`.
+
+    Attributes:
+        changes: settings.
+        texts: samples that are described in words are added to the training part.
+    """
 
     about: str
     changes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    texts: bool = False
 
 
 ARMS: dict[str, Arm] = {
@@ -44,6 +50,9 @@ ARMS: dict[str, Arm] = {
     ),
     "no_comparison": Arm("EMIT without anomaly map and soft prompt.", {"prompt": {"heatmap": False}}),
     "no_text_samples": Arm("EMIT without samples that are described in words.", {"prompt": {"text_samples": False}}),
+    "with_text_samples": Arm(
+        "EMIT with samples besides that are described in words: each defect of each training product at three places.", texts=True
+    ),
     "no_knowledge": Arm("EMIT without the product's descriptions in the prompt.", {"prompt": {"knowledge": False}}),
     "with_knowledge": Arm("EMIT with the product's descriptions in the prompt.", {"prompt": {"knowledge": True}}),
     "grpo_only": Arm(

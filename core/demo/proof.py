@@ -14,7 +14,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -81,9 +81,7 @@ def prepare(
         if not any(sample.questions for sample in part):
             raise UserError(f"{part.root} asks no question in its split {what}: build it with that split.")
     snapshot = Snapshot.of(bench, options={"benchmark": bench.root.name})
-    place = snapshot.save(workspace / "snapshots" / f"{snapshot.digest[:16]}.json")
-    config = config.with_(snapshot=str(place.resolve()), evaluate={"final": ""})
-    return Experiment(name, config, snapshot, judge_bench, workspace, out)
+    return _on(Experiment(name, config.with_(evaluate={"final": ""}), snapshot, judge_bench, workspace, out))
 
 
 def settings_of(changes: Iterable[str]) -> dict[str, Any]:
@@ -140,6 +138,30 @@ def _check(experiment: Experiment, arm: str) -> None:
     texts = any(sample.text is not None for sample in experiment.snapshot.benchmark.split("train"))
     if arm == "no_text_samples" and not texts:
         raise UserError("The benchmark has no text samples, so no_text_samples would repeat emit: leave it out.")
+    if ARMS[arm].texts and texts:
+        raise UserError(f"The benchmark has text samples, and {arm} would add more: compare emit with no_text_samples.")
+
+
+def with_texts(experiment: Experiment) -> Experiment:
+    """The experiment with text samples in its training part, of all products there, put together without a language model
+    (EMIT makes them for products without defective pictures; the demo has none such in training)."""
+    from core.synthesis import text_samples
+
+    bench = experiment.snapshot.benchmark
+    train = bench.split("train")
+    products = dict.fromkeys(f"{sample.dataset}/{sample.product}" for sample in train)
+    made = text_samples(train, products=products, per_picture=1, per_defect=3)
+    if not len(made):
+        raise UserError("No text sample can be made of this benchmark: it needs described defects and normal pictures.")
+    options = {**experiment.snapshot.options, "text_samples": len(made)}
+    return _on(replace(experiment, snapshot=Snapshot.of(bench.select([*bench, *made]), options=options)))
+
+
+def _on(experiment: Experiment) -> Experiment:
+    """The experiment with its snapshot saved, and named in its settings."""
+    snapshot = experiment.snapshot
+    place = snapshot.save(experiment.workspace / "snapshots" / f"{snapshot.digest[:16]}.json")
+    return replace(experiment, settings=experiment.settings.with_(snapshot=str(place.resolve())))
 
 
 def fingerprint(config: RunConfig, experiment: Experiment) -> str:
@@ -210,21 +232,26 @@ def _run(
 
 def trained_run(experiment: Experiment, arm: str, config: RunConfig) -> RunFolder:
     """The finished run of an arm; its first stage is a run of its own that other arms may share."""
+    plain = first_stage("emit", experiment.settings.with_(seed=config.seed))
+    common = experiment
+    if ARMS[arm].texts:
+        experiment = with_texts(experiment)
+        config = config.with_(snapshot=experiment.settings.snapshot)
     stage = first_stage(arm, experiment.settings.with_(seed=config.seed))
     if stage is None:
         return _run(experiment, arm, config)
-    plain = first_stage("emit", experiment.settings.with_(seed=config.seed))
     if plain is not None and stage != plain and same_grounding(stage, plain):
-        first = _run(experiment, "sft", stage, after=_run(experiment, "sft", plain), stage="grounding")
+        first = _run(experiment, "sft", stage, after=_run(common, "sft", plain), stage="grounding")
     else:
         first = _run(experiment, "sft", stage)
     return first if config == stage else _run(experiment, arm, config, after=first)
 
 
 def same_grounding(one: RunConfig, other: RunConfig) -> bool:
-    """Whether the stage before SFT is there, and the same in both: prompts and later stages are nothing to it, but for whether
-    there is a map to teach, and the reference."""
-    later = {section: getattr(other, section).__dict__ for section in ("prompt", "sft", "grpo", "evaluate")}
+    """Whether the stage before SFT is there, and the same in both: text samples, prompts and later stages are nothing to it, but
+    for whether there is a map to teach, and the reference."""
+    later: dict[str, Any] = {name: getattr(other, name).__dict__ for name in ("prompt", "sft", "grpo", "evaluate")}
+    later["snapshot"] = other.snapshot
     alike = one.comparing == other.comparing and one.prompt.template == other.prompt.template
     return one.grounding.enabled and one.with_(**later) == other and alike
 

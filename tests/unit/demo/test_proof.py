@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 from core.demo import proof
-from core.demo.arms import arm_config
+from core.demo.arms import ARMS, arm_config
 from core.demo.proof import Experiment, prove, settings_of, trained_run
 from core.demo.report import averages, claim, read_bench
 from core.demo.summaries import read_summaries
@@ -138,7 +138,9 @@ def test_the_reference_of_grpo_has_the_statistics_of_the_model_that_it_begins_wi
 
 
 @pytest.mark.parametrize(
-    ("arm", "taken"), [("no_soft_prompt", True), ("no_heatmap", False)], ids=["another prompt", "nothing to teach"]
+    ("arm", "taken"),
+    [("no_soft_prompt", True), ("with_text_samples", True), ("no_heatmap", False)],
+    ids=["another prompt", "more to ask", "nothing to teach"],
 )
 def test_grounding_is_taken_over_where_it_is_the_same(
     experiment: Experiment, started: list[str], tmp_path: Path, arm: str, taken: bool
@@ -149,7 +151,13 @@ def test_grounding_is_taken_over_where_it_is_the_same(
         sft={"train": parts, "adapters": True}, grpo={"train": parts},
     )  # fmt: skip
     config = arm_config(arm, settings)
-    shared = trained_run(replace(experiment, settings=settings), arm, config)
+    experiment = replace(experiment, settings=settings)
+    shared = trained_run(experiment, arm, config)
+    if ARMS[arm].texts:
+        learned = proof.with_texts(experiment)
+        added = [sample for sample in learned.snapshot.benchmark if sample.text is not None]
+        assert {sample.split for sample in added} == {"train"} and {sample.defect for sample in added} == {None, "spot"}
+        config = config.with_(snapshot=learned.settings.snapshot)
     assert started == ["proof-sft-0", "proof-sft-0", f"proof-{arm}-0"][0 if taken else 1 :]
     stages = [row["stage"] for row in shared.metric_rows()]
     assert stages == sorted(stages, key=["grounding", "sft", "grpo"].index) and stages.count("grounding") == 2
@@ -169,6 +177,11 @@ def test_a_summary_of_other_settings_is_not_taken_for_this_one(experiment: Exper
 def test_text_samples_cannot_be_left_out_where_there_are_none(experiment: Experiment) -> None:
     with pytest.raises(UserError, match="would repeat emit"):
         prove(experiment, ["no_text_samples"], [0])
+
+
+def test_text_samples_are_not_added_where_there_are_some(experiment: Experiment) -> None:
+    with pytest.raises(UserError, match="compare emit with no_text_samples"):
+        prove(proof.with_texts(experiment), ["with_text_samples"], [0])
 
 
 def test_settings_are_read_as_yaml() -> None:
