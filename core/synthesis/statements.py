@@ -46,10 +46,10 @@ class Statements:
 def statements(text: str, product: str) -> Statements:
     """The usable sentences of `text`, a description that belongs to `product`, in their order."""
     body = re.sub(r"^\s*<[^>]*>", "", text)
-    body = re.sub(r"^\s*description\s*:", "", body, flags=re.IGNORECASE)
     looks: list[str] = []
     effects: list[str] = []
-    for line in body.splitlines():
+    for line in body.splitlines():  # a title in a line of its own, with or without <>, may come first
+        line = re.sub(r"^\s*description\s*:", "", line, flags=re.IGNORECASE)
         line = re.sub(r"\*\*[^*]{0,60}\*\*\s*:?|[*#`]+", "", line)
         line = re.sub(r"^\s*(?:[-•]|\d+[.)])\s*", "", line).strip(" :")
         for sentence in re.split(r"(?<=[.!?])\s+(?=[A-Z\"'])", line):

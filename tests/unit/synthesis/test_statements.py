@@ -26,6 +26,11 @@ def test_looks_and_effects_are_told_apart() -> None:
     assert found.effects == ("The opening compromises the shell of the product and lets powder escape.",)
 
 
+def test_a_title_needs_no_brackets() -> None:
+    found = statements("Hole\n Description: The rim of the opening is jagged and round.", "capsule")
+    assert found.looks == ("The rim of the opening is jagged and round.",)
+
+
 def test_statements_that_say_the_same_do_not_differ() -> None:
     assert not differ("A white gap crosses the dark track.", "The dark track is crossed by a white gap crosses.")
     assert differ("A white gap crosses the dark track.", "An isolated speck lies on the bare board.")
