@@ -58,7 +58,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "evaluate": {"every": 6, "questions": 12, "final_questions": 210},
         "save": {**_TINY["save"], "every": 5},
     },
-    # At most five minutes on 2 cores that multiply 16 bits. A base that reads what its tokens say needs grounding more than SFT.
+    # At most five minutes on 2 cores that multiply 16 bits.
     "demo": {
         **_TINY,
         "grounding": {**_BEFORE, "max_steps": 560},
@@ -66,13 +66,13 @@ PRESETS: dict[str, dict[str, Any]] = {
         "grpo": {**_SHORT, "max_steps": 60},
         "evaluate": {"every": 20, "questions": 48, "final_questions": 240},
     },
-    # At most half an hour on 2 cores that multiply 16 bits (23 minutes measured).
+    # At most half an hour on 2 cores that multiply 16 bits (26 minutes by the rates of its stages).
     "full": {
         **_TINY,
         "grounding": {**_BEFORE, "max_steps": 3000},
-        "sft": {**_FIRST, "max_steps": 400},
+        "sft": {**_FIRST, "max_steps": 1000},
         "grpo": {**_SHORT, "max_steps": 60},
-        "evaluate": {"every": 50, "questions": 250, "patience": 5, "final_questions": 600},
+        "evaluate": {"every": 100, "questions": 250, "patience": 5, "final_questions": 600},
         "save": {**_TINY["save"], "every": 25, "disk_gb": 4.0},
     },
     # One GPU of 24 GB.
