@@ -64,10 +64,10 @@ PRESETS: dict[str, dict[str, Any]] = {
         "grounding": {**_BEFORE, "max_steps": 560},
         "sft": {**_FIRST, "max_steps": 130},
         "grpo": {**_SHORT, "max_steps": 60},
-        # So few questions show whether it goes well, not which state is best: choosing by them cost five points (entry 70).
+        # So few questions show whether it goes well, not which state is best: choosing by them cost four points (entry 70).
         "evaluate": {"every": 50, "questions": 48, "keep": "last", "final_questions": 240},
     },
-    # At most half an hour on 2 cores that multiply 16 bits (19 minutes by the rates of its stages).
+    # At most half an hour on 2 cores that multiply 16 bits (about 20 minutes by its stages).
     "full": {
         **_TINY,
         "grounding": {**_BEFORE, "max_steps": 3000},

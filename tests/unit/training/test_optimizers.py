@@ -26,5 +26,5 @@ def test_tower_and_mlp_learn_at_their_share_of_the_rate_and_nothing_is_left_out(
             assert rates[id(parameter)] == (1e-3 if part_of(name) in SEEING else 1e-2), name
 
 
-def test_at_one_rate_the_trainer_makes_its_own(tmp_path):
+def test_at_one_rate_the_trainer_makes_its_own():
     assert slower_tower(torch.nn.Linear(1, 1), SFT()) is None
