@@ -182,7 +182,7 @@ class Evaluation:
         questions: validation questions asked each time.
         patience: end the stage after so many validations without gain (0: never).
         keep: what a stage hands on, and so what becomes `final/`: its "best" state by these validations (of equally good
-            ones the latest), or its "last". Without validations it is the last.
+            ones the latest; GRPO's may be what SFT left it), or its "last". Without validations it is the last.
         final: the split asked after training, base against tuned ("" leaves it out).
         final_questions: at most so many (0: all).
         answering: "letters" compares the letters' likelihood, "generate" parses free text.

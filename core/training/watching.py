@@ -33,6 +33,7 @@ class Watcher(TrainerCallback):
         journal: of the run; None on all processes but the first.
         validate: asks the validation questions and returns the share of right answers; None asks none.
         judged: told that share, while the model still is what was asked.
+        start: validate before the first step, too: what an earlier stage has learned is a state like the others.
         flush: writes tables that are still in memory; called before every checkpoint.
     """
 
@@ -45,10 +46,11 @@ class Watcher(TrainerCallback):
         *,
         validate: Callable[[], float] | None = None,
         judged: Callable[[float], None] | None = None,
+        start: bool = False,
         flush: Callable[[], None] | None = None,
     ) -> None:
         self.stage, self.journal, self.stopper, self.evaluation = stage, journal, stopper, evaluation
-        self.validate, self.judged, self.flush = validate, judged, flush
+        self.validate, self.judged, self.start, self.flush = validate, judged, start, flush
         self.best, self.without_gain = -1.0, 0
         self.validated: set[int] = set()
         self.before: RandomState | None = None
@@ -80,7 +82,8 @@ class Watcher(TrainerCallback):
 
     def _due(self, state: TrainerState) -> bool:
         step, every = state.global_step, self.evaluation.every
-        return bool(self.validate and every and step and (step % every == 0 or step == state.max_steps))
+        due = self.start if not step else every and (step % every == 0 or step == state.max_steps)
+        return bool(self.validate and due)
 
     def on_step_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any

@@ -197,7 +197,7 @@ class Work:
     def watcher(self, stage: str, trainer: Any, processor: Any, **kwargs: Any) -> Watcher:
         """Without a processor nothing is asked between steps."""
         config = self.config
-        protocol = judging_of(config, seed=config.seed)
+        protocol, best = judging_of(config, seed=config.seed), config.evaluate.keep == "best"
 
         def validate() -> float:
             model = trainer.accelerator.unwrap_model(trainer.model)
@@ -208,7 +208,7 @@ class Work:
         watcher = Watcher(
             stage, self.journal, stopper, config.evaluate,
             validate=validate if processor and len(self.validation) and config.evaluate.every else None,
-            judged=trainer.save_best if config.evaluate.keep == "best" else None, **kwargs,
+            judged=trainer.save_best if best else None, start=best and stage == "grpo" and config.sft.enabled, **kwargs,
         )  # fmt: skip
         watcher.remembered(self.run.metric_rows())
         trainer.run_path, trainer.disk_gb, trainer.keep = self.run.path, config.save.disk_gb, config.save.keep
@@ -351,7 +351,8 @@ class Work:
         if best is None or self.config.evaluate.keep != "best":
             return
         load_trained(model, self.run.path / stage / BEST)
-        self.kept = f" The best state of {stage} was kept, that of step {best[0]} ({best[1]:.1%} of the validation)."
+        state = f"that of step {best[0]}" if best[0] else "the one it began with"
+        self.kept = f" The best state of {stage} was kept, {state} ({best[1]:.1%} of the validation)."
         print(self.kept.strip(), flush=True)
 
     def evaluation(self) -> None:

@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from html import escape
 
+from core.synthesis.names import spoken
 from studio import markup
 from studio.i18n import say, texts
 from studio.inspection import Verdict
@@ -24,7 +25,7 @@ def verdict_list(verdicts: Sequence[Verdict], chosen: int, lang: str) -> str:
 
 
 def _row(number: int, verdict: Verdict, chosen: bool, lang: str) -> str:
-    detail = " · ".join(escape(part) for part in (verdict.kind.replace("_", " "), region(verdict.place, lang)) if part)
+    detail = " · ".join(escape(part) for part in (spoken(verdict.kind), region(verdict.place, lang)) if part)
     return (
         f'<li><a class="verdict-row{" chosen" if chosen else ""}" href="#" data-pick="{number}"'
         f"{' aria-current=true' if chosen else ''}><b>{escape(verdict.name)}</b>{_badge(verdict, lang)}"
@@ -63,7 +64,7 @@ def verdict_card(verdict: Verdict | None, texts: Mapping[str, str], lang: str) -
         return ""
     p, t = percent(verdict.p_defect), percent(verdict.threshold)
     place = region(verdict.place, lang)
-    facts = [(say(lang, "inspect.type"), verdict.kind.replace("_", " ")), (say(lang, "inspect.place"), place)]
+    facts = [(say(lang, "inspect.type"), spoken(verdict.kind)), (say(lang, "inspect.place"), place)]
     if verdict.difference is not None:
         facts.append((say(lang, "inspect.difference"), f"{verdict.difference:.2f}"))
     rows = "".join(f"<dt>{name}</dt><dd>{escape(value)}</dd>" for name, value in facts if value)

@@ -53,6 +53,12 @@ def test_a_defective_picture_gets_type_and_place_a_good_one_does_not(model):
     assert bad.heat is not None and bad.difference == 1.0
 
 
+def test_a_type_is_shown_in_the_words_of_the_question():
+    verdict = Verdict("a.png", 0.9, 0.5, kind="mousebite", place="top right")
+    for html in (verdict_list([verdict], 0, "en"), verdict_card(verdict, {}, "en")):
+        assert "mouse bite" in html and "mousebite" not in html
+
+
 def test_more_than_four_types_are_asked_in_rounds(model):
     kinds = tuple(f"type {i}" for i in range(6)) + ("dent",)
     (verdict,) = inspect_pictures(model.loaded, [("x", Image.new("RGB", (9, 9)))], [GREY], Wish(kinds=kinds))

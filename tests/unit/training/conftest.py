@@ -85,14 +85,14 @@ def config(base, snapshot) -> RunConfig:
     return quick(base, snapshot)
 
 
-def given_accuracies(monkeypatch, *values: float) -> None:
-    """Let validations come out as given, by step, whatever the model can do."""
+def given_accuracies(monkeypatch, *values: float, start: float = 0.0) -> None:
+    """Let validations come out as given, by step, whatever the model can do; `start` before the first step."""
     from core.training.watching import Watcher
 
     original = Watcher._validate
 
     def validate(self, state, control):
-        self.validate = lambda: values[state.global_step - 1]
+        self.validate = lambda: values[state.global_step - 1] if state.global_step else start
         original(self, state, control)
 
     monkeypatch.setattr(Watcher, "_validate", validate)

@@ -85,6 +85,27 @@ def test_the_second_stage_starts_from_the_firsts_best(base, snapshot, tmp_path, 
     assert any(not torch.equal(first[name], last[name]) for name in first)
 
 
+def test_a_second_stage_that_only_loses_hands_on_what_it_began_with(base, snapshot, tmp_path, monkeypatch, capsys):
+    given_accuracies(monkeypatch, 0.5, 0.5, start=0.75)
+    config = quick(base, snapshot, **{**ONLY_GRPO, "sft": {"max_steps": 2}, "grpo": {"max_steps": 2}})
+    done = run(config, tmp_path / "run")
+    assert best_of(done.path / "sft") == (2, 0.5) and best_of(done.path / "grpo") == (0, 0.75)
+    kept, handed_on = (load_file(done.path / name) for name in (f"grpo/{BEST}", "sft/trained.safetensors"))
+    assert_same(done.final, kept)
+    assert len(handed_on) > 3 and all(torch.equal(kept[name], value) for name, value in handed_on.items())
+    assert "The best state of grpo was kept, the one it began with (75.0% of the validation)." in capsys.readouterr().out
+    asked = done.metrics().query("val_accuracy.notna()")
+    assert asked[["stage", "step"]].values.tolist() == [["sft", 1], ["sft", 2], ["grpo", 0], ["grpo", 1], ["grpo", 2]]
+
+
+def test_what_it_began_with_is_no_candidate_where_the_last_state_is_kept(base, snapshot, tmp_path, monkeypatch):
+    given_accuracies(monkeypatch, 0.5, 0.5, start=0.75)
+    config = quick(base, snapshot, **{**ONLY_GRPO, "sft": {"max_steps": 2}, "grpo": {"max_steps": 2}})
+    done = run(config.with_(evaluate={"keep": "last"}), tmp_path / "run")
+    assert_same(done.final, state_of(done.path, 2))
+    assert 0 not in done.metrics().query("val_accuracy.notna()")["step"].tolist()
+
+
 def test_the_best_state_counts_towards_the_cap_on_disk_space(base, snapshot, tmp_path, monkeypatch):
     given_accuracies(monkeypatch, 0.5, 0.5, 0.5, 0.5)
     config = quick(base, snapshot, **ONLY_GRPO).with_(save={"every": 100, "disk_gb": 0.001})

@@ -49,7 +49,7 @@ def test_a_whole_run(config, tmp_path):
     assert state.message.startswith("Finished:") and not is_alive(replace(state, pid=None))
     metrics = done.metrics()
     assert metrics.groupby("stage")["step"].max().to_dict() == {"grpo": 4, "sft": 4}
-    assert metrics["val_accuracy"].notna().sum() == 4
+    assert metrics["val_accuracy"].notna().sum() == 5  # every second step, and before GRPO
     for name in ("reward", "kl", "entropy", "length", "hard_groups", "resamplings", "generated_tokens"):
         assert metrics.loc[metrics["stage"] == "grpo", name].notna().any(), name
     difficulty = done.difficulty()
