@@ -67,13 +67,13 @@ PRESETS: dict[str, dict[str, Any]] = {
         # So few questions show whether it goes well, not which state is best: choosing by them cost four points (entry 70).
         "evaluate": {"every": 50, "questions": 48, "keep": "last", "final_questions": 240},
     },
-    # At most half an hour on 2 cores that multiply 16 bits (about 20 minutes by its stages).
+    # At most half an hour on 2 cores that multiply 16 bits (about 27 minutes by its stages).
     "full": {
         **_TINY,
         "grounding": {**_BEFORE, "max_steps": 3000},
-        "sft": {**_FIRST, "max_steps": 400},
+        "sft": {**_FIRST, "max_steps": 1000},
         "grpo": {**_SHORT, "max_steps": 60},
-        "evaluate": {"every": 50, "questions": 250, "patience": 5, "final_questions": 600},
+        "evaluate": {"every": 100, "questions": 250, "patience": 5, "final_questions": 600},
         "save": {**_TINY["save"], "every": 25, "disk_gb": 4.0},
     },
     # One GPU of 24 GB.

@@ -93,7 +93,9 @@ def test_a_second_stage_that_only_loses_hands_on_what_it_began_with(base, snapsh
     kept, handed_on = (load_file(done.path / name) for name in (f"grpo/{BEST}", "sft/trained.safetensors"))
     assert_same(done.final, kept)
     assert len(handed_on) > 3 and all(torch.equal(kept[name], value) for name, value in handed_on.items())
-    assert "The best state of grpo was kept, the one it began with (75.0% of the validation)." in capsys.readouterr().out
+    assert (
+        "The best state of grpo was kept, the one it began with (75.0% of the validation)." in capsys.readouterr().out
+    )
     asked = done.metrics().query("val_accuracy.notna()")
     assert asked[["stage", "step"]].values.tolist() == [["sft", 1], ["sft", 2], ["grpo", 0], ["grpo", 1], ["grpo", 2]]
 
