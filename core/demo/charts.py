@@ -50,10 +50,12 @@ def _questions(bench: Bench) -> int:
 
 
 def _look(arm: str, others: list[str]) -> dict[str, Any]:
-    """Colour and marker of an arm: the main arms' are the same in every figure; hollow marks tell a second round apart."""
+    """Colour and marker of an arm: the main arms' are the same in every figure; hollow marks tell a second round apart, and
+    from a third on markers move on by one beside the colours."""
     order = [*MAIN[1:], *(name for name in others if name not in MAIN)]
     place = order.index(arm) + 1
-    return {"color": COLOURS[place % len(COLOURS)], "marker": MARKERS[place % len(MARKERS)],
+    moved = place + place // (2 * len(MARKERS))
+    return {"color": COLOURS[place % len(COLOURS)], "marker": MARKERS[moved % len(MARKERS)],
             "fillstyle": "full" if place < len(MARKERS) else "none"}  # fmt: skip
 
 

@@ -143,3 +143,12 @@ def test_the_command_writes_readme_figures_and_json(out: Path, tmp_path: Path, c
     with pytest.raises(SystemExit) as stopped:
         main(["report", "--summaries", str(tmp_path / "nothing")])
     assert stopped.value.code == 2 and "make some with python -m core.demo proof" in capsys.readouterr().err
+
+
+def test_every_arm_has_a_look_of_its_own():
+    from core.demo.arms import ARMS, BASE
+    from core.demo.charts import _look
+
+    arms = [arm for arm in ARMS if arm != BASE]
+    looks = [tuple(_look(arm, arms).values()) for arm in arms]
+    assert len(set(looks)) == len(arms) > 12
