@@ -255,8 +255,12 @@ def _claim_table(bench: Bench) -> str:
 
 
 def _ablations(bench: Bench) -> str:
-    left = [(arm, "emit") for arm in bench.arms if arm not in ABOUT and arm not in {BASE, "sft", "grpo", "emit"}]
-    return _claims(bench, left, ["all"])
+    return _claims(bench, ablations(bench), ["all"])
+
+
+def ablations(bench: Bench) -> list[tuple[str, str]]:
+    """`emit` against every arm that `CLAIMS` leaves out, as pairs like those."""
+    return [(arm, "emit") for arm in bench.arms if arm not in ABOUT and arm not in {BASE, "sft", "grpo", "emit"}]
 
 
 def _claims(bench: Bench, pairs: Iterable[tuple[str, str]], parts: list[str]) -> str:

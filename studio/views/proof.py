@@ -74,11 +74,10 @@ def _tasks(bench: Bench, lang: str) -> str:
 
 
 def _claims(bench: Bench, lang: str) -> str:
-    from core.demo.report import CLAIMS, claim
+    from core.demo.report import CLAIMS, ablations, claim
 
-    left = [(arm, "emit") for arm in bench.arms if arm.startswith(("no_", "grpo_only"))]
     rows = []
-    for first, second in (*CLAIMS, *left):
+    for first, second in (*CLAIMS, *ablations(bench)):
         found = claim(bench, first, second)
         if found:
             rows.append([
