@@ -16,8 +16,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from core.demo.baselines import ABOUT
-from core.demo.report import AVERAGE, PART_WORDS, PARTS, Bench, minutes, spread
-from core.demo.summaries import TASKS
+from core.demo.evidence import AVERAGE, Bench, minutes, spread
+from core.demo.report import WORDS
+from core.demo.summaries import PARTS, TASKS
 from core.evaluation.figures import COLOURS, MARKERS, task_bars
 from core.files import write_atomic
 
@@ -83,7 +84,7 @@ def averages(bench: Bench) -> Figure | None:
     parts = ["all", *(part for part in PARTS if any(bench.values(arm, AVERAGE, part) for arm in arms))]
     if not arms:
         return None
-    words = {**PART_WORDS, "all": "all test questions"}
+    words = {**WORDS, "all": "all test questions"}
     figure = Figure(figsize=(8.4, 1.6 + 0.42 * len(arms)), layout="constrained", dpi=110)
     axes = figure.add_subplot()
     for number, part in enumerate(parts):

@@ -18,7 +18,7 @@ from core.demo.baselines import (
     make_baselines,
     read_maps,
 )
-from core.demo.report import read_bench
+from core.demo.evidence import read_bench
 from core.errors import UserError
 from core.evaluation import accuracy_table
 from core.mmad import Benchmark, Question, Sample

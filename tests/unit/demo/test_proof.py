@@ -11,8 +11,8 @@ from safetensors.torch import load_file
 
 from core.demo import proof
 from core.demo.arms import ARMS, arm_config
+from core.demo.evidence import averages, claim, read_bench
 from core.demo.proof import Experiment, prove, settings_of, trained_run
-from core.demo.report import averages, claim, read_bench
 from core.demo.summaries import read_summaries
 from core.errors import UserError
 from core.grpo import prefix, trainer

@@ -9,7 +9,8 @@ import pytest
 
 from core.demo.__main__ import main
 from core.demo.charts import draw_all
-from core.demo.report import BEGIN, END, averages, claim, markdown, put_between_markers, read_all, read_bench
+from core.demo.evidence import averages, claim, read_all, read_bench
+from core.demo.report import BEGIN, END, markdown, put_between_markers
 from core.demo.summaries import accuracies, by_difficulty, keep, part_masks
 from core.errors import UserError
 from core.files import read_json
