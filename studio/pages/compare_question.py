@@ -275,10 +275,13 @@ class Comparison:
         return markup.notice(say(request, "compare.voted", winner=name), "good")
 
     def _unanswered(self, request: gr.Request, first: pd.DataFrame | None, second: pd.DataFrame | None) -> pd.DataFrame:
-        """Questions where a side has no stored answers: the other side's, or the open benchmark's; to be asked live."""
+        """Questions where a side has no stored answers: the other side's, or the open benchmark's, those of its test split
+        first, which no model has learned from; to be asked live."""
         opened = self.opened(request)
         known = first if first is not None else second
         asked = known if known is not None else opened.bench.questions if opened else pd.DataFrame(columns=_EMPTY)
+        if "split" in asked:
+            asked = asked.sort_values("split", key=lambda split: split != "test", kind="stable")
         blank = asked.assign(answer=None, reply="", p_answer=float("nan"), p_defect=float("nan"))
         return pair(first if first is not None else blank, second if second is not None else blank).assign(outcome="")
 

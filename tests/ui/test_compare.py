@@ -149,4 +149,6 @@ def test_the_shipped_models_stand_beside_each_other_before_anything_is_trained(d
         page = open_page(f"{running.url}/compare")
         expect(page.locator("#answer-left h4")).to_have_text("emit-tiny")
         expect(page.locator("#answer-right h4")).to_have_text("emit-tiny-tuned")
+        first = next(sample for sample in read_mmad(drawn) if sample.split == "test" and sample.questions)
+        expect(page.locator("#asked")).to_contain_text(first.image)  # not one that a model may have learned from
         page.close()
