@@ -67,7 +67,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         # So few questions show whether it goes well, not which state is best: choosing by them cost four points (entry 70).
         "evaluate": {"every": 50, "questions": 48, "keep": "last", "final_questions": 240},
     },
-    # At most half an hour on 2 cores that multiply 16 bits (about 27 minutes by its stages).
+    # At most half an hour on 2 cores that multiply 16 bits (27 minutes).
     "full": {
         **_TINY,
         "grounding": {**_BEFORE, "max_steps": 3000},
