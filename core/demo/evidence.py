@@ -54,6 +54,11 @@ class Bench:
                 if (first == BASE and one) or seed in one]  # fmt: skip
 
 
+def about(arm: str) -> str:
+    """What an arm or a baseline is, in one line."""
+    return ABOUT[arm] if arm in ABOUT else ARMS[arm].about
+
+
 def read_bench(folder: Path) -> Bench | None:
     """The summaries in a folder, None where there is none.
 

@@ -13,9 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from core.demo.arms import ARMS
-from core.demo.baselines import ABOUT
-from core.demo.evidence import AVERAGE, Bench, averages, main_run, notes, read_all
+from core.demo.evidence import AVERAGE, Bench, about, averages, main_run, notes, read_all
 from core.demo.tables import SAID, Table, tables
 from core.errors import UserError, explain_os_error
 from core.files import check_writable, write_atomic, write_json
@@ -52,7 +50,7 @@ def markdown(benches: Iterable[Bench], figures: Mapping[str, list[tuple[str, str
     """
     benches = list(benches)
     named = dict.fromkeys(arm for bench in benches for arm in bench.arms)
-    rows = "\n".join(f"- **{arm}**: {ABOUT[arm] if arm in ABOUT else ARMS[arm].about}" for arm in named)
+    rows = "\n".join(f"- **{arm}**: {about(arm)}" for arm in named)
     blocks = [f"## What EMIT gains\n\n{HOW}\n\n{rows}"]
     for bench in benches:
         shown = [f"![{said}]({path})" for path, said in figures.get(bench.name, [])]

@@ -72,8 +72,7 @@ def _table(table: Table, lang: str) -> str:
 
 
 def _cell(head: str, cell: str, lang: str) -> str:
-    from core.demo.arms import ARMS
-    from core.demo.baselines import ABOUT
+    from core.demo.evidence import about
     from core.demo.tables import SAID
 
     if not cell:
@@ -81,7 +80,7 @@ def _cell(head: str, cell: str, lang: str) -> str:
     if head in SAID:
         return _word(cell, lang)
     if head == "arm":
-        return f"<b>{escape(cell)}</b><small>{escape(ABOUT[cell] if cell in ABOUT else ARMS[cell].about)}</small>"
+        return f"<b>{escape(cell)}</b><small>{escape(about(cell))}</small>"
     if head == "difference":
         return escape(cell.replace(" - ", " − "))
     if head == "changed":
