@@ -30,6 +30,7 @@ LEGENDS = {
     "controls": "Does it look? The same questions, with another picture of the product shown, without the heatmap's tokens, or "
     "with those of another pair's heatmap.",
 }
+FOLDED = frozenset({"controls"})  # as long as all others together: open at a click
 WORDS = {
     "Anomaly Detection": "detect", "Defect Classification": "classify", "Defect Localization": "locate",
     "Defect Description": "describe", "Defect Analysis": "analyse", "Object Classification": "object",
@@ -82,8 +83,10 @@ def _table(table: Table) -> str:
     lines = [[WORDS.get(head, head) for head in table.heads], ["---", *["---:"] * (len(table.heads) - 1)]]
     for row in table.rows:
         lines.append([_cell(head, cell) for head, cell in zip(table.heads, row, strict=True)])
-    legend = f"{LEGENDS[table.name]}\n\n" if table.name in LEGENDS else ""
-    return legend + "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    text, legend = "\n".join(f"| {' | '.join(line)} |" for line in lines), LEGENDS.get(table.name, "")
+    if table.name in FOLDED:
+        return f"<details><summary>{legend}</summary>\n\n{text}\n\n</details>"
+    return f"{legend}\n\n{text}" if legend else text
 
 
 def _cell(head: str, cell: str) -> str:

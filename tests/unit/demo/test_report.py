@@ -13,7 +13,7 @@ from core.demo.evidence import averages, claim, read_all, read_bench
 from core.demo.report import BEGIN, END, markdown, put_between_markers
 from core.demo.summaries import accuracies, by_difficulty, keep, part_masks
 from core.errors import UserError
-from core.files import read_json
+from core.files import read_json, write_json
 
 COUNT = 700
 ASKED = {
@@ -85,14 +85,25 @@ def test_the_text_states_runs_protocol_machine_and_price(out: Path) -> None:
     assert all(line.count("|") > 3 for line in lines)
 
 
+def test_controls_are_folded_and_the_rest_lies_open(out: Path) -> None:
+    cells = {"questions": 10, "accuracy": 60.0, "chance": 50.0, "p_above_chance": 0.5}
+    (out / "demo" / "controls").mkdir()
+    write_json(out / "demo" / "controls" / "emit-1.json", {
+        "label": "emit-1", **{name: {"Anomaly Detection": cells} for name in ("own_picture", "other_picture")},
+    })  # fmt: skip
+    before, folded = markdown(read_all(out), {}).split("<details><summary>")
+    inside, after = folded.split("</details>")
+    assert "| emit-1 | another picture | detect | 10 | 60.0 | 60.0 | 50.0 | 0.500 |" in inside and not after.strip()
+    assert inside.split("</summary>")[1].startswith("\n\n| "), "Markdown within HTML needs an empty line before it"
+    assert "| emit | 3 |" in before
+
+
 def test_baselines_stand_in_the_table_without_an_average(out: Path) -> None:
     add(out / "demo", "difference", 0, 0.5)
     place = out / "demo" / "difference-0.json"
     value = read_json(place)
     for part in value["parts"].values():
         part.update(dict.fromkeys([*list(part)[3:3], "Average", "Object Analysis", "Defect Analysis"]))
-    from core.files import write_json
-
     write_json(place, value)
     benches = read_all(out)
     row = next(line for line in markdown(benches, {}).splitlines() if line.startswith("| difference | 1 |"))
