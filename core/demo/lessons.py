@@ -112,25 +112,16 @@ def description(meta: dict[str, Any], rng: Rng) -> str:
     return " ".join([f"A {product.words}.", *told[:3]])
 
 
-def picture_lesson(
-    meta: dict[str, Any], rng: Rng, *, turns: int, paired: bool = False, asked: Sequence[Asked] = (), told: str = ""
-) -> Passage:
-    """Questions about one picture, shown alone or behind a reference (paired) as in a one-shot question.
-
-    Args:
-        asked: further questions, which keep their order: a later one may give an earlier one away.
-        told: added to the description, which comes last, because it gives everything away.
-    """
+def picture_lesson(meta: dict[str, Any], rng: Rng, *, turns: int, paired: bool = False) -> Passage:
+    """Questions about one picture, shown alone or behind a reference (paired) as in a one-shot question; a description may come
+    last, because it gives everything away."""
     known, *others = asked_of(meta, rng)
     # What a product is comes up in every lesson: it is what a general model is best at.
-    facts = [known, *rng.sample(others, min(max(0, turns - 1 - len(asked)), len(others)))]
-    places = set(rng.sample(range(len(facts) + len(asked)), len(asked)))
+    facts = [known, *rng.sample(others, min(turns - 1, len(others)))]
     rng.shuffle(facts)
-    first, second = iter(asked), iter(facts)
-    mixed = [next(first if place in places else second) for place in range(len(facts) + len(asked))]
-    turned = [turn(question, rng, thinking=rng.random() < 0.35) for question in mixed]
+    turned = [turn(question, rng, thinking=rng.random() < 0.35) for question in facts]
     if rng.random() < 0.5:
-        turned.append((DESCRIBE, f"{description(meta, rng)} {told}".strip()))
+        turned.append((DESCRIBE, description(meta, rng)))
     return chat_about(turned, paired=paired, compared=paired and rng.random() < 0.7)
 
 

@@ -1,10 +1,11 @@
 """Neutral marks on pictures of normal products: what lines, spots and areas look like, and where they lie.
 
-A general model has seen lines and spots on things long before anybody told it which of them are defects. The tiny base
-learns the same from drawn marks: it can say that there is one, of which shape, and where. They are flat drawings on the
-finished picture (no relief, no light, nothing of the factory's defects), none is called a defect, and the benchmark's
-questions never ask for a mark. Drawing on normal pictures to learn what stands out is self-supervision as in CutPaste
-(arXiv 2104.04015) and DRAEM (arXiv 2108.07610).
+A general model has seen lines and spots on things long before anybody told it which of them are defects. The tiny base's tower
+learns the same from drawn marks. They are flat drawings on the finished picture (no relief, no light, nothing of the factory's
+defects), or changes of the product's own parts (`core.demo.changes`). None is ever called anything: the language model is not
+told of them, or it would say how a defect looks and where it lies, which is for tuning to teach (docs/experiments.md, entries 86
+and 89). Drawing on normal pictures to learn what stands out is self-supervision as in CutPaste (arXiv 2104.04015) and DRAEM
+(arXiv 2108.07610).
 """
 
 from __future__ import annotations
@@ -15,20 +16,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from core.demo.lessons import Asked, sentence
-from core.synthesis.regions import WORDINGS
+from core.demo.changes import CHANGES
 
-SHAPES = {
-    "line": "A thin straight line.", "curve": "A thin curled line.", "zigzag": "A thin jagged line.",
-    "dot": "A small round spot.", "chip": "A small spot with corners.", "ring": "A thin round ring.",
-    "blob": "A wide area with a ragged outline.", "tint": "A wide soft area of another colour.",
-    "bulge": "A round area, bright on one side and dark on the other.", "moved": "A piece of the picture at a wrong place.",
-}  # fmt: skip
-NAMES = tuple(SHAPES)
-IS_THERE = "Is there a mark on the product in the query picture?"
-WHERE = "There is a mark on the product in the query picture. Where is it?"
-WHICH = "There is a mark on the product in the query picture. How does it look?"
+FLAT_NAMES = ("line", "curve", "zigzag", "dot", "chip", "ring", "blob", "tint", "bulge", "moved")
+NAMES = (*FLAT_NAMES, *CHANGES)
 REACH = 30  # of the largest mark around its middle, in 112ths of a picture
+# What is drawn, as often as it stands here: thin lines take longest to learn. FLAT stands out by itself, the others only to who
+# knows the product, and have to wait: from the start, they hold up all else.
+FLAT = (*FLAT_NAMES, "line", "zigzag")
+DRAWN = (*FLAT, *CHANGES, "gone", "shifted", "blurred")
 CONTRAST = (18.0, 90.0)  # grey levels a mark changes its pixels by, on the average
 SEEN = 7.0  # grey levels from which a pixel counts as changed
 
@@ -42,18 +38,47 @@ class Mark:
     mask: np.ndarray
 
 
-def draw(image: np.ndarray, inside: np.ndarray, rng: random.Random) -> tuple[np.ndarray, Mark | None]:
-    """A copy of the picture (uint8 [H, W, 3]) with one mark on it; without one where the product is too small.
+def draw(
+    image: np.ndarray, parts: np.ndarray, rng: random.Random, shapes: Sequence[str] = DRAWN
+) -> tuple[np.ndarray, np.ndarray, Mark | None]:
+    """(picture, its parts, the mark on it): copies with one mark more; as they were, and None, where there is no room for it.
 
     Args:
-        inside: bool [H, W], where the product is.
+        image: uint8 [H, W, 3].
+        parts: which part lies under each pixel, uint8 [H, W], 0 for the ground and 1 for the product's body.
+        shapes: one of them is drawn.
     """
+    shape = rng.choice(shapes)
+    drawn = _changed(shape, image, parts, rng) if shape in CHANGES else _drawn(shape, image, parts, rng)
+    if drawn is None:
+        return image, parts, None
+    marked, parts, mask = drawn
+    rows, columns = np.nonzero(mask)
+    unit = len(parts) / 112
+    if len(rows) <= 4 * unit * unit:
+        return image, parts, None
+    cell = int(rows.mean() * 3 // len(parts)) * 3 + int(columns.mean() * 3 // len(parts))
+    return marked, parts, Mark(shape, cell, mask)
+
+
+Drawn = tuple[np.ndarray, np.ndarray, np.ndarray]  # picture, parts, pixels that are changed
+
+
+def _changed(shape: str, image: np.ndarray, parts: np.ndarray, rng: random.Random) -> Drawn | None:
+    made = CHANGES[shape](image.astype(np.float32), parts, rng)
+    if made is None:
+        return None
+    marked = made[0].round().clip(0, 255).astype(np.uint8)
+    return marked, made[1], np.abs(marked.astype(np.float32) - image).max(2) > SEEN
+
+
+def _drawn(shape: str, image: np.ndarray, parts: np.ndarray, rng: random.Random) -> Drawn | None:
+    inside = parts > 0
     size = inside.shape[0]
     spot = _spot(inside, rng)
     if spot is None:
-        return image, None
-    row, column, cell = spot
-    shape = rng.choice(NAMES)
+        return None
+    row, column = spot
     reach = round(REACH * size / 112)
     rows, columns = slice(max(0, row - reach), row + reach + 1), slice(max(0, column - reach), column + reach + 1)
     part = image[rows, columns].astype(np.float32)
@@ -65,18 +90,18 @@ def draw(image: np.ndarray, inside: np.ndarray, rng: random.Random) -> tuple[np.
     change = _painted(shape, image, part, cover, (x, y), rng) - part
     seen = np.abs(change).max(2) > SEEN
     if seen.sum() < 4 * unit * unit:
-        return image, None
+        return None
     wanted = CONTRAST[0] * (CONTRAST[1] / CONTRAST[0]) ** rng.random()
     change *= min(1.0, wanted / float(np.abs(change).max(2)[seen].mean()))
     marked = image.copy()
     marked[rows, columns] = (part + change).round().clip(0, 255)
     mask = np.zeros(inside.shape, bool)
     mask[rows, columns] = np.abs(change).max(2) > SEEN
-    return (marked, Mark(shape, cell, mask)) if mask.sum() > 4 * unit * unit else (image, None)
+    return marked, parts, mask
 
 
-def _spot(inside: np.ndarray, rng: random.Random) -> tuple[int, int, int] | None:
-    """(row, column, cell) of a pixel of the product away from the picture's border, all cells alike."""
+def _spot(inside: np.ndarray, rng: random.Random) -> tuple[int, int] | None:
+    """(row, column) of a pixel of the product away from the picture's border, all cells alike."""
     size = inside.shape[0]
     edge = size // 10
     thirds = [(edge, size // 3), (size // 3, 2 * size // 3), (2 * size // 3, size - edge)]
@@ -85,7 +110,7 @@ def _spot(inside: np.ndarray, rng: random.Random) -> tuple[int, int, int] | None
         for _ in range(8):
             row, column = rng.randrange(top, bottom), rng.randrange(left, right)
             if inside[row, column]:
-                return row, column, cell
+                return row, column
     return None
 
 
@@ -140,32 +165,6 @@ def _painted(
     grey = rng.choice((15, 235)) if rng.random() < 0.6 else rng.randrange(256)
     colour = np.array([grey + rng.uniform(-60, 60) * (rng.random() < 0.4) for _ in range(3)]).clip(0, 255)
     return part * (1 - alpha) + colour * alpha
-
-
-def asked_of_mark(mark: Mark | None, rng: random.Random) -> list[Asked]:
-    """The questions about a mark, or about there being none."""
-    yes, no = ("Yes.", "No.") if mark else ("No.", "Yes.")
-    asked = [Asked(IS_THERE, yes, [no])]
-    if mark:
-        touched = _cells(mark.mask)
-        free = [cell for cell in range(9) if cell not in touched]
-        if len(free) >= 3:
-            wrong = [sentence(rng.choice(WORDINGS[cell])) for cell in rng.sample(free, 3)]
-            asked.append(Asked(WHERE, sentence(rng.choice(WORDINGS[mark.cell])), wrong))
-        others = [SHAPES[name] for name in NAMES if name != mark.shape]
-        asked.append(Asked(WHICH, SHAPES[mark.shape], rng.sample(others, 3)))
-    return asked
-
-
-def told_of(mark: Mark | None, rng: random.Random) -> str:
-    if mark is None:
-        return "There is no mark."
-    return f"There is a mark at the {rng.choice(WORDINGS[mark.cell])}: {SHAPES[mark.shape][:1].lower()}{SHAPES[mark.shape][1:]}"
-
-
-def _cells(mask: np.ndarray) -> set[int]:
-    thirds = np.minimum(np.arange(mask.shape[0]) * 3 // mask.shape[0], 2)
-    return {int(cell) for cell in np.unique((thirds[:, None] * 3 + thirds[None, :])[mask])}
 
 
 def mark_targets(marks: Sequence[Mark], grid: int, size: int) -> np.ndarray:

@@ -39,6 +39,10 @@ class Pool:
     def __len__(self) -> int:
         return len(self.images)
 
+    def fellow(self, index: int) -> int:
+        """The other piece of a picture's lot; the picture itself where the pool ends within a lot."""
+        return min(index ^ 1, len(self) - 1)
+
 
 def _render(chunk: int, size: int) -> tuple[np.ndarray, np.ndarray, list[dict[str, Any]]]:
     from itertools import islice

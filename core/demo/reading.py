@@ -8,6 +8,7 @@ from the start, none is learned (1.2 million tokens left every letter at chance)
     lists      lettered lists of random words: find the letter of a word
     options    the same with what the factory says of products, in the chat's form, thinking aloud
     sentences  a text tells one thing, options follow, the answer is a bare letter
+    facts      a text tells of one part or two, one of them is asked for in the benchmark's words
     reports    a text tells of several parts and maybe of a defect; questions of all seven tasks follow
     glossary, named, found
                what each defect of a product looks like and leads to (`core.demo.book`)
@@ -54,12 +55,14 @@ class Level:
 
     Attributes:
         write: makes one passage.
-        mastered: share of right letters (of right words in `echo`) at which the next level begins.
+        mastered: share of right letters at which the next level begins.
+        letters: False where it asks for words, which are then judged: letters occur in passages of earlier levels alone.
     """
 
     name: str
     write: Callable[[Rng], Passage]
     mastered: float
+    letters: bool = True
 
 
 @cache
@@ -164,6 +167,16 @@ def sentences(rng: Rng) -> Passage:
     return chat.passage()
 
 
+def facts(rng: Rng) -> Passage:
+    """Which of two sentences is meant has to be found before its end is: reports ask for that among much else."""
+    chat = Chat()
+    for _ in range(3):
+        known = reading_facts(rng, count=rng.randint(1, 2))
+        question, reply = turn(rng.choice(known).asked, rng, thinking=rng.random() < 0.2)
+        chat.add(f"Query product, in words: {' '.join(fact.told for fact in known)}\n{question}", reply)
+    return chat.passage()
+
+
 def report(rng: Rng) -> Passage:
     """A product in words, as in a text sample, and questions of all tasks about it."""
     product = PRODUCTS[rng.choice(list(PRODUCTS))]
@@ -203,9 +216,10 @@ def book(rng: Rng) -> Passage:
 
 # What a defect looks like and leads to only the book tells, so reports alone end at about four fifths.
 LEVELS = (
-    Level("echo", echo, 0.9), Level("mirror", mirror, 0.85), Level("lists", lists, 0.9), Level("options", options, 0.9),
-    Level("sentences", sentences, 0.9), Level("reports", report, 0.78), Level("glossary", glossary, 0.9),
-    Level("named", named, 0.9), Level("found", found, 0.8), Level("book", book, 2.0),
+    Level("echo", echo, 0.9, letters=False), Level("mirror", mirror, 0.85, letters=False),
+    Level("lists", lists, 0.9), Level("options", options, 0.9), Level("sentences", sentences, 0.9),
+    Level("facts", facts, 0.85), Level("reports", report, 0.78), Level("glossary", glossary, 0.9, letters=False),
+    Level("named", named, 0.9, letters=False), Level("found", found, 0.8), Level("book", book, 2.0),
 )  # fmt: skip
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from core.demo.marks import Mark, draw
+from core.demo.marks import DRAWN, Mark, draw
 from core.demo.pool import Pool
 
 
@@ -25,17 +26,16 @@ class View:
     def of(cls, pool: Pool, index: int) -> View:
         return cls(pool.images[index], pool.parts[index], pool.metas[index])
 
-    def marked(self, rng: random.Random, count: int) -> View:
-        """With `count` marks, fewer where there is no room: where they overlap, what was drawn later lies on top."""
+    def marked(self, rng: random.Random, count: int, shapes: Sequence[str] = DRAWN) -> View:
+        """With `count` marks of these shapes, fewer where there is no room; what was drawn later lies on top."""
         view = self
         for _ in range(count):
-            image, mark = draw(view.image, view.parts > 0, rng)
-            view = replace(view, image=image, marks=(*view.marks, mark) if mark else view.marks)
+            image, parts, mark = draw(view.image, view.parts, rng, shapes)
+            view = replace(view, image=image, parts=parts, marks=(*view.marks, mark) if mark else view.marks)
         return view
 
-    def turned(self, rng: random.Random) -> View:
+    def turned(self, quarters: int, mirror: bool) -> View:
         """By a multiple of 90 degrees, mirrored or not; the facts in words stay as they were: for lessons without words."""
-        quarters, mirror = rng.randrange(4), rng.random() < 0.5
 
         def turn(values: np.ndarray) -> np.ndarray:
             values = np.rot90(values, quarters)

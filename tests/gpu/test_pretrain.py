@@ -23,7 +23,12 @@ def test_the_first_step_costs_what_it_costs_on_the_cpu_and_all_stages_run(tmp_pa
         reports: list[dict] = []
         pupil.folder.mkdir()
         pupil.run(pool, progress=lambda step, total, report, kept=reports: kept.append(report))
-        assert [report["stage"] for report in reports[::2]] == ["seeing", "reading", "telling", "answering"]
+        assert list(dict.fromkeys(report["stage"] for report in reports)) == [
+            "seeing",
+            "reading",
+            "telling",
+            "answering",
+        ]
         losses[device] = reports[0]["loss"]
         pupil.save()
         assert json.loads((pupil.folder / "checkpoint/config.json").read_text())["model_type"] == "emit"

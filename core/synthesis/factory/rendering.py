@@ -114,7 +114,7 @@ def render(
         "materials": {part.name: MATERIALS[part.material].words for part in made.parts},
         "colours": dict(facts.get("colours", {})), "counts": dict(facts.get("counts", {})),
         "orientation": quarter, "angle": round(math.degrees(pose.angle) % 360, 1),
-        "visible": _visible(made, scene.parts), "landmarks": _landmarks(made, scene.parts), "defect": defect,
+        "visible": visible_parts(made, scene.parts), "landmarks": _landmarks(made, scene.parts), "defect": defect,
         "difficulty": round(float(difficulty), 3), "contrast": round(contrast, 1), "seed": seed, "lot": lot,
     }  # fmt: skip
     return Picture(image, mask, scene.parts, meta)
@@ -167,8 +167,12 @@ def _pose(product: Product, rng: np.random.Generator) -> tuple[Pose, int]:
     return Pose(float(x), float(y), math.radians(quarter) + wobble, float(rng.uniform(*product.size))), quarter
 
 
-def _visible(product: Product, parts: Array) -> list[str]:
-    """Names of the parts that can be seen."""
+def visible_parts(product: Product, parts: Array) -> list[str]:
+    """Names of the parts that can be seen.
+
+    Args:
+        parts: which lies under each pixel, uint8 [H, W].
+    """
     areas = np.bincount(parts.ravel(), minlength=len(product.parts) + 1)
     return [part.name for part, area in zip(product.parts, areas[1:], strict=False) if area >= parts.size // 1500]
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from core.demo.lessons import DESCRIBE, PICTURE, Asked, Passage, turn
-from core.demo.marks import IS_THERE, WHERE
 from core.demo.pool import Pool
-from core.demo.seeing import seeing_lesson
+from core.demo.seeing import _facts, seeing_lesson, telling_lesson
+from core.demo.views import View
 from core.synthesis.factory import DEFECTS, PRODUCTS, render
 
 
@@ -52,11 +52,27 @@ def test_every_picture_has_its_place(pool: Pool) -> None:
     assert {len(views[-1].marks) for _, views in lessons} == {0, 1}
 
 
-def test_no_earlier_turn_gives_a_later_one_away(pool: Pool) -> None:
-    for seed in range(100):
-        said = said_in(seeing_lesson(pool, random.Random(seed), turns=5)[0])
-        places = [said.find(text) for text in (IS_THERE, WHERE, DESCRIBE) if text in said]
-        assert places[0] >= 0 and places == sorted(places)
+def test_nobody_speaks_of_a_mark(pool: Pool) -> None:
+    for seed in range(60):
+        told, asked = telling_lesson(pool, random.Random(seed)), seeing_lesson(pool, random.Random(seed), turns=5)
+        for passage, _ in (told, asked):
+            assert "mark" not in re.findall(r"[a-z]+", said_in(passage).lower())
+    assert DESCRIBE in said_in(told[0])
+
+
+def test_a_part_that_is_gone_is_neither_asked_nor_told(pool: Pool) -> None:
+    found = 0
+    for seed in range(400):
+        view = View.of(pool, seed % len(pool)).marked(random.Random(seed), 1, ("gone",))
+        if not view.marks:
+            assert _facts(view) is view.meta
+            continue
+        before, left = view.meta, _facts(view)
+        lost = set(before["visible"]) - set(left["visible"])
+        found += bool(lost)
+        assert not left["counts"] and not left["landmarks"]
+        assert not lost & {*left["visible"], *left["colours"]}
+    assert found > 20, "at times nothing of the part is left"
 
 
 def test_no_lesson_about_a_picture_names_a_defect(pool: Pool) -> None:

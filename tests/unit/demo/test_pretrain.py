@@ -15,6 +15,7 @@ from core.demo.education import Education
 from core.demo.lessons import PICTURE, Passage
 from core.demo.pool import Pool, load_pool
 from core.demo.pretrain import Pretraining
+from core.demo.reading import LEVELS
 from core.demo.rows import ids_of, row
 from core.demo.seeing import seeing_lesson
 from core.errors import UserError
@@ -24,12 +25,13 @@ from core.synthesis.factory import PRODUCTS
 TINY: dict[str, Any] = {"image_size": 48, "patch_size": 8, "vision_width": 32, "vision_layers": 6, "vision_heads": 2,
                         "width": 32, "layers": 1, "heads": 2, "key_value_heads": 2}  # fmt: skip
 EDUCATION = Education(
-    seeing=2,
+    seeing=3,  # the last of them compares
     reading=2,
     telling=2,
-    answering=2,
+    answering=9,  # each of its lessons
     pictures=20,
     batch_seeing=4,
+    batch_compared=2,
     batch_tokens=300,
     batch_chats=2,
     turns=2,
@@ -78,7 +80,8 @@ def test_a_row_is_what_the_chat_template_writes(pool: Pool, tmp_path: Path) -> N
     assert row(Passage((system, asked)), pupil.processor)[0] == list(expected)
 
 
-def test_a_killed_pretraining_continues_as_if_nothing_had_happened(pool: Pool, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kill_at", [5, 11])  # while telling, while answering
+def test_a_killed_pretraining_continues_as_if_nothing_had_happened(pool: Pool, tmp_path: Path, kill_at: int) -> None:
     def losses(folder: Path, *, kill_at: int | None = None) -> list[float]:
         seen: list[float] = []
 
@@ -103,10 +106,32 @@ def test_a_killed_pretraining_continues_as_if_nothing_had_happened(pool: Pool, t
     (tmp_path / "whole").mkdir()
     (tmp_path / "killed").mkdir()
     whole = losses(tmp_path / "whole")
-    before = losses(tmp_path / "killed", kill_at=5)  # while telling
+    before = losses(tmp_path / "killed", kill_at=kill_at)
     after = losses(tmp_path / "killed")
-    assert before == pytest.approx(whole[:5], abs=1e-4)
-    assert after == pytest.approx(whole[4:], abs=1e-4)  # from the checkpoint at step 4 on
+    assert before == pytest.approx(whole[:kill_at], abs=1e-4)
+    assert after == pytest.approx(whole[kill_at - 1 :], abs=1e-4)  # from the checkpoint before on
+
+
+def test_a_level_of_words_is_mastered_by_words(pool: Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    judged: list[float] = []
+    monkeypatch.setattr(Pretraining, "_grade", lambda self, right: judged.append(right))
+    pupil = Pretraining(tmp_path, replace(EDUCATION, seeing=0, reading=40, telling=0, answering=0), **TINY)
+    names, shown = [level.name for level in LEVELS], []
+    pupil._start = lambda pool: None  # type: ignore[method-assign]
+    for name, figure in (("glossary", "words"), ("reports", "letters")):
+        pupil.level = names.index(name)
+        until = pupil.step + 20
+
+        def watch(step: int, total: int, figures: dict[str, float], until: int = until) -> None:
+            shown.append(figures)
+            if step == until:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            pupil.run(pool, progress=watch)
+        assert judged == pytest.approx([figures[figure] for figures in shown], nan_ok=True)
+        judged.clear()
+        shown.clear()
 
 
 def test_chats_leave_the_tower_as_it_is_and_teach_the_projector(pool: Pool, tmp_path: Path) -> None:
@@ -134,3 +159,43 @@ def test_the_checkpoint_is_small_and_loads(pool: Pool, tmp_path: Path) -> None:
     model, processor = load_model(tmp_path / "checkpoint", device="cpu")
     assert model.lm_head.weight.shape == pupil.model.lm_head.weight.shape
     assert processor.tokenizer.vocab_size > 500
+
+
+def test_seeing_compares_in_its_last_steps(pool: Pool, tmp_path: Path) -> None:
+    pupil = Pretraining(tmp_path, replace(EDUCATION, seeing=5), **TINY)
+    found: list[bool] = []
+    pupil.run(pool, progress=lambda step, total, figures: found.append("map_loss" in figures))
+    assert found[:5] == [False, False, False, True, True] and not any(found[5:])
+
+
+def test_words_that_no_lesson_holds_are_drawn_anew(pool: Pool, tmp_path: Path) -> None:
+    pupil = Pretraining(tmp_path, replace(EDUCATION, seeing=0, telling=0), **TINY)
+    pupil._start = lambda pool: None  # type: ignore[method-assign]
+    pupil.run(pool)
+    assert pupil.met[ids_of("scratch", pupil.processor)].all()
+    assert not pupil.met[ids_of("pinhole", pupil.processor)].any()
+    rows = pupil.model.model.language_model.embed_tokens.weight.detach()
+    met, middle = rows[pupil.met].clone(), rows[~pupil.met].mean(0)
+    assert len(met) > 100
+    rows[~pupil.met] = middle  # what training comes to when it is left alone
+    drawn = []
+    for pupil.step in (3, 4):
+        pupil._redraw()
+        drawn.append(rows[~pupil.met] - middle)
+    assert torch.equal(rows[pupil.met], met)
+    for unmet in drawn:
+        assert torch.allclose(unmet.std(0).mean(), met.std(0).mean(), rtol=0.1), "they are spread as the others are"
+        assert unmet.mean(0).abs().max() < 1e-5
+    assert torch.nn.functional.cosine_similarity(*drawn, dim=1).mean().abs() < 0.1, "each time otherwise"
+
+
+def test_rows_of_like_length_together_teach_what_they_teach_at_once(pool: Pool, tmp_path: Path) -> None:
+    pupil = Pretraining(tmp_path, EDUCATION, **TINY)
+    rows = [row(seeing_lesson(pool, random.Random(seed), turns=1 + seed % 3)[0], pupil.processor) for seed in range(11)]
+    ids, mask, labels = pupil._padded(rows)
+    embedded = pupil.model.model.language_model.embed_tokens(ids)
+    hidden, wanted = pupil._read_rows(embedded, mask, labels)
+    whole = pupil.model.model.language_model(inputs_embeds=embedded, attention_mask=mask).last_hidden_state[:, :-1]
+    learned = labels[:, 1:] != -100
+    assert sorted(wanted.tolist()) == sorted(labels[:, 1:][learned].tolist())
+    assert torch.allclose(hidden.sum(0), whole[learned].sum(0), rtol=1e-3, atol=1e-3)

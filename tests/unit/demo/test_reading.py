@@ -9,7 +9,7 @@ from itertools import pairwise
 import pytest
 
 from core.demo.lessons import PICTURE, Passage
-from core.demo.reading import LEVELS, lists, mirror, options, passage, report, sentences, vocabulary
+from core.demo.reading import LEVELS, facts, lists, mirror, options, passage, report, sentences, vocabulary
 from core.model.tiny import build_tokenizer
 
 
@@ -84,11 +84,21 @@ def test_every_word_of_a_report_is_one_token() -> None:
         assert not [token for token in tokens if token.startswith("##")], tokens
 
 
-def test_a_lesson_of_words_is_judged_by_its_words() -> None:
-    """Letters in their order are known without reading, and would master the level at once."""
-    names = [level.name for level in LEVELS]
-    for level in map(names.index, ("glossary", "named")):
+def test_a_level_is_judged_by_letters_where_it_asks_for_letters() -> None:
+    """Else by its words: the letters of a batch are those of earlier levels then, whose mastery holds this one up."""
+    for level in LEVELS:
         for seed in range(20):
-            learned = "".join(part.text for part in LEVELS[level].write(random.Random(seed)).parts if part.learned)
-            assert not re.search(r"\b[A-D]\b", learned)
+            learned = " ".join(part.text for part in level.write(random.Random(seed)).parts if part.learned)
+            assert bool(re.search(r"\b[A-D]\b", learned)) == level.letters, level.name
+    names = [level.name for level in LEVELS]
     assert names.index("reports") < names.index("glossary"), "who finds no letter in a report finds none in the book"
+
+
+def test_the_fact_that_is_asked_for_is_told_and_no_other_of_its_part() -> None:
+    both = 0
+    for seed in range(60):
+        for told, asked in re.findall(r"in words: (.+)\n(.+\?)\n", text_of(facts(random.Random(seed)))):
+            about = [name for name in re.findall(r"The (.+?) (?:is|comes)", told) if re.search(rf"\b{name}\b", asked)]
+            assert len(about) >= 1, (told, asked)
+            both += told.count("The ") == 2
+    assert 60 < both < 120, "of one part or of two"

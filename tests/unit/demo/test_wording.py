@@ -5,40 +5,33 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from core.demo.marks import Mark
-from core.demo.wording import SAID, TITLES, WORDS, word_ids, wording_targets
+from core.demo.wording import TITLES, WORDS, word_ids, wording_targets
 from core.synthesis.factory import DEFECTS
 from core.synthesis.regions import REGIONS
 from core.training.grounding import LOUD, wording_loss
 from core.training.grounding_targets import NOTHING
 
-MASK = np.zeros((9, 9), bool)
 SIDE = 3
 
 
-def test_targets_name_marks_in_every_token_and_the_product_in_the_first_row() -> None:
-    def said(marks: list[Mark], product: str, token: int) -> set[str]:
-        return {word for word, on in zip(WORDS, wording_targets(marks, product, SIDE)[token], strict=True) if on}
+def test_the_first_row_names_the_product_and_no_token_a_defect() -> None:
+    def said(product: str, token: int) -> set[str]:
+        return {word for word, on in zip(WORDS, wording_targets(product, SIDE)[token], strict=True) if on}
 
-    ring, line = Mark("ring", 0, MASK), Mark("line", 8, MASK)
-    for first in range(SIDE):
-        assert said([ring], "hex_nut", first) == {"hex", "nut", "mark", "round", "ring", "top", "left"}
-    for other in range(SIDE, SIDE * SIDE):
-        assert said([ring], "hex_nut", other) == {"mark", "round", "ring", "top", "left"}
-    assert said([], "leather", 0) == {"leather", "no"} and said([], "leather", SIDE) == {"no"}
-    both = {"mark", "round", "ring", "top", "left", "straight", "line", "bottom", "right"}
-    assert said([ring, line], "leather", SIDE) == both
+    for token in range(SIDE * SIDE):
+        assert said("hex_nut", token) == ({"hex", "nut"} if token < SIDE else set())
+    silent = {word for text in (*REGIONS, *DEFECTS, NOTHING) for word in text.split()}
+    assert silent < set(WORDS), "what is not to be said is taught, too"
 
 
-def test_no_product_is_told_by_a_word_of_marks_or_defects() -> None:
+def test_no_product_is_told_by_a_word_of_defects() -> None:
     products = {word for text in TITLES.values() for word in text.split()}
-    others = {word for text in (*SAID.values(), *REGIONS, *DEFECTS, NOTHING) for word in text.split()}
-    assert not products & others
+    assert not products & {word for text in (*REGIONS, *DEFECTS, NOTHING) for word in text.split()}
 
 
 def test_a_word_is_said_by_its_embedding() -> None:
-    embeddings = torch.linalg.qr(torch.randn(64, len(WORDS), generator=torch.Generator().manual_seed(0))).Q.T
-    targets = [wording_targets([Mark("dot", 4, MASK)], "leather", SIDE), wording_targets([], "leather", SIDE)]
+    embeddings = torch.linalg.qr(torch.randn(96, len(WORDS), generator=torch.Generator().manual_seed(0))).Q.T
+    targets = [wording_targets("leather", SIDE), wording_targets("hex_nut", SIDE)]
     wanted = torch.as_tensor(np.stack(targets))
     right = LOUD * wanted @ embeddings
     loss, known = wording_loss(right, embeddings, wanted)
@@ -47,9 +40,9 @@ def test_a_word_is_said_by_its_embedding() -> None:
 
 
 def test_words_of_a_picture_are_those_of_all_its_tokens() -> None:
-    embeddings = torch.linalg.qr(torch.randn(64, len(WORDS), generator=torch.Generator().manual_seed(0))).Q.T
-    wanted = torch.as_tensor(wording_targets([Mark("dot", 4, MASK)], "leather", SIDE)[None, -1])
-    tokens = torch.randn(1, 5, 64)
+    embeddings = torch.linalg.qr(torch.randn(96, len(WORDS), generator=torch.Generator().manual_seed(0))).Q.T
+    wanted = torch.as_tensor(wording_targets("leather", SIDE)[None, 0])
+    tokens = torch.randn(1, 5, 96)
     whole, each = (wording_loss(tokens, embeddings, w)[0] for w in (wanted, wanted.unsqueeze(1).expand(-1, 5, -1)))
     assert torch.equal(whole, each)
 
