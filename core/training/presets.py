@@ -61,7 +61,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     # At most five minutes on 2 cores that multiply 16 bits.
     "demo": {
         **_TINY,
-        "grounding": {**_BEFORE, "max_steps": 560},
+        "grounding": {**_BEFORE, "max_steps": 620},
         "sft": {**_FIRST, "max_steps": 130},
         "grpo": {**_SHORT, "max_steps": 60},
         # So few questions show whether it goes well, not which state is best: choosing by them cost four points (entry 70).
@@ -70,8 +70,8 @@ PRESETS: dict[str, dict[str, Any]] = {
     # At most half an hour on 2 cores that multiply 16 bits (27 minutes).
     "full": {
         **_TINY,
-        "grounding": {**_BEFORE, "max_steps": 3000},
-        "sft": {**_FIRST, "max_steps": 1000},
+        "grounding": {**_BEFORE, "max_steps": 4200},
+        "sft": {**_FIRST, "max_steps": 600},
         "grpo": {**_SHORT, "max_steps": 60},
         "evaluate": {"every": 100, "questions": 250, "patience": 5, "final_questions": 600},
         "save": {**_TINY["save"], "every": 25, "disk_gb": 4.0},
