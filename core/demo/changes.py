@@ -151,9 +151,14 @@ def _blob(shape: tuple[int, ...], at: tuple[int, int], radius: float, rng: rando
     y, x = np.mgrid[: shape[0], : shape[1]].astype(np.float32)
     y, x = y - at[0], x - at[1]
     angle = np.arctan2(y, x)
-    wobble = 1 + sum(rng.uniform(-0.3, 0.3) / n * np.sin(n * angle + rng.uniform(0, 6)) for n in (2, 3, 4, 5))
+    edge = ragged(angle, rng)
     cut = rng.uniform(0, 2 * math.pi)
-    return (np.hypot(x, y) < radius * wobble) & (x * math.cos(cut) + y * math.sin(cut) < 0.7 * radius)
+    return (np.hypot(x, y) < radius * edge) & (x * math.cos(cut) + y * math.sin(cut) < 0.7 * radius)
+
+
+def ragged(angle: np.ndarray, rng: random.Random) -> np.ndarray:
+    """How far an area with a ragged outline reaches at each angle (radians), about 1."""
+    return 1 + sum(rng.uniform(-0.3, 0.3) / n * np.sin(n * angle + rng.uniform(0, 6)) for n in (2, 3, 4, 5))
 
 
 def _soft(area: np.ndarray) -> np.ndarray:

@@ -66,8 +66,8 @@ class DenseHeads(nn.Module):
     def gist_loss(self, features: Tensor, gists: Tensor) -> tuple[Tensor, Tensor]:
         """(loss, share of patches that say rightly whether the picture bears a mark at all).
 
-        Every patch shall know what any of them knows: a language model of this size reads what all tokens of a picture
-        say in minutes, and does not learn in hours to look for the one token that says it.
+        Every patch shall know what any of them knows, before grounding makes tokens say it: a language model of this size
+        reads what all tokens of a picture say in minutes, and does not learn in hours to look for the one that says it.
 
         Args:
             gists: see `gist_targets`, float [N, GIST]; the same is asked of all patches.

@@ -109,10 +109,10 @@ def said_of(
 ) -> dict[str, float]:
     """As a tower speaks: all names and places at some level, the true ones above it, another one now and then as well.
 
-    The amounts are near those that grounded towers were measured to say (docs/experiments.md, entry 87): of a defect they are
-    sure of 1, of half of them less than 0.2 above the other names and places, which lie within 0.1 of each other; "no" at 0.6
-    where there is none, and at anything up to that where there is one. Some towers speak more strongly: all that differs from
-    an even chance is then so many times as far from it.
+    The amounts begin as softly as grounded towers were measured to speak, and go up to about twice that (docs/experiments.md,
+    entry 87): the true name a little above the others for many defects, far above them for some; "no" where there is none, and
+    less of it where there is one. Some towers speak more strongly: all that differs from an even chance is then so many times as
+    far from it.
     """
     level, spread = rng.gauss(0.1, 0.1), rng.uniform(0.02, 0.12)
     place = rng.gauss(0.2, 0.12)

@@ -2,10 +2,10 @@
 
 A general model has seen lines and spots on things long before anybody told it which of them are defects. The tiny base's tower
 learns the same from drawn marks. They are flat drawings on the finished picture (no relief, no light, nothing of the factory's
-defects), or changes of the product's own parts (`core.demo.changes`). None is ever called anything: the language model is not
-told of them, or it would say how a defect looks and where it lies, which is for tuning to teach (docs/experiments.md, entries 86
-and 89). Drawing on normal pictures to learn what stands out is self-supervision as in CutPaste (arXiv 2104.04015) and DRAEM
-(arXiv 2108.07610).
+defects), or changes of the product's own parts (`core.demo.changes`). Only readouts that are thrown away name them: the language
+model is not told of them, or it would say how a defect looks and where it lies, which is for tuning to teach
+(docs/experiments.md, entries 86 and 89). Drawing on normal pictures to learn what stands out is self-supervision as in CutPaste
+(arXiv 2104.04015) and DRAEM (arXiv 2108.07610).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from core.demo.changes import CHANGES
+from core.demo.changes import CHANGES, ragged
 
 FLAT_NAMES = ("line", "curve", "zigzag", "dot", "chip", "ring", "blob", "tint", "bulge", "moved")
 NAMES = (*FLAT_NAMES, *CHANGES)
@@ -25,7 +25,7 @@ REACH = 30  # of the largest mark around its middle, in 112ths of a picture
 # knows the product, and have to wait: from the start, they hold up all else.
 FLAT = (*FLAT_NAMES, "line", "zigzag")
 DRAWN = (*FLAT, *CHANGES, "gone", "shifted", "blurred")
-CONTRAST = (18.0, 90.0)  # grey levels a mark changes its pixels by, on the average
+CONTRAST = (18.0, 90.0)  # grey levels a flat mark changes its pixels by, on the average
 SEEN = 7.0  # grey levels from which a pixel counts as changed
 
 
@@ -143,9 +143,9 @@ def _cover(shape: str, x: np.ndarray, y: np.ndarray, rng: random.Random) -> np.n
     elif shape == "bulge":
         return np.clip(1.2 - radius / rng.uniform(5, 12), 0, 1)
     else:
-        wobble = 1 + sum(rng.uniform(-0.3, 0.3) / n * np.sin(n * angle + rng.uniform(0, 6)) for n in (2, 3, 4, 5))
+        edge = ragged(angle, rng)
         wide = {"blob": (4, 12), "tint": (8, 18), "moved": (4, 11)}[shape]
-        away, soft = radius - rng.uniform(*wide) * wobble, 4.0 if shape == "tint" else 1.0
+        away, soft = radius - rng.uniform(*wide) * edge, 4.0 if shape == "tint" else 1.0
     return np.clip(0.5 - away / (2 * soft), 0, 1)
 
 

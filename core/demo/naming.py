@@ -2,8 +2,8 @@
 
 People's own products have defects that no lesson names. A base that only ever reads the factory's names learns them by heart, and
 is deaf to others even when its tokens say them loudly (docs/experiments.md, entry 78). So in every few steps the defects bear
-names out of words that no lesson holds, or of letters in a row, and the vectors of all such words are drawn anew
-(`core.demo.pupil`): what can be learned is only to find among the options what the tokens say.
+names out of words that no lesson holds, or of letters in a row, and the vectors of all tokens that no lesson holds are drawn anew
+(`core.demo.pupil`): what can be learned is, above all, to find among the options what the tokens say.
 """
 
 from __future__ import annotations

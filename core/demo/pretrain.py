@@ -66,7 +66,9 @@ class Pretraining(Pupil):
         """What has to be the same for a pretraining to go on."""
         return {
             **asdict(self.education),
-            "levels": [level.name for level in LEVELS],
+            "levels": [(level.name, level.mastered, level.letters) for level in LEVELS],
+            "answers": ANSWERING,
+            "marks": (FLAT, DRAWN),
             "optimizers": len(SCALES),
             **COMPARING,
         }
@@ -139,7 +141,8 @@ class Pretraining(Pupil):
                 progress(self.step, total, report)
             if self.step % LOGGED == 0:
                 with open(self.folder / "log.jsonl", "a", encoding="utf-8") as log:
-                    log.write(json.dumps(report) + "\n")
+                    known = {name: value for name, value in report.items() if value == value}  # no letters: NaN
+                    log.write(json.dumps(known) + "\n")
             if self.step % every == 0 or self.step == total:
                 self.checkpoint()
         self.model.eval()

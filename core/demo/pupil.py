@@ -1,7 +1,7 @@
 """The tiny base as a pupil: what a lesson costs it. `core.demo.pretrain` says which lessons there are, and when.
 
-What a pass takes at once fits the processor's cache (`CHUNK`, `ROWS`): beyond it, attention takes twice as long for the same
-pictures, and three times as long for the same chats.
+What a pass takes at once fits the processor's cache (`CHUNK`, `ROWS`): beyond it, attention takes up to twice as long for
+the same pictures, and up to three times as long for the same chats (one thread; docs/experiments.md, entry 82).
 """
 
 from __future__ import annotations
@@ -33,7 +33,6 @@ from core.training.grounding import map_loss, wording_loss
 from core.training.settings import multiplies_half
 
 CHUNK, ROWS = 16, 8  # pictures, chats
-Figures = dict[str, float]
 
 
 class Pupil:

@@ -56,13 +56,16 @@ def test_lines_are_blurred_on_the_product_alone(plate: tuple[np.ndarray, np.ndar
 
 
 def test_behind_a_notch_lies_the_ground(plate: tuple[np.ndarray, np.ndarray]) -> None:
+    found = 0
     for seed in range(10):
         made = notched(*plate, random.Random(seed))
         if made is None:  # too flat a bit
             continue
+        found += 1
         lost = (plate[1] > 0) & (made[1] == 0)
         assert 0 < lost.sum() < 500
         assert made[0][lost].mean() > plate[0][lost].mean() + 40  # white instead of the plate
+    assert found > 4
 
 
 def test_what_fills_the_picture_has_no_outline_and_a_body_without_parts_loses_none() -> None:

@@ -8,11 +8,14 @@ import re
 import numpy as np
 import pytest
 
+from core.demo.imagining import imagined_lesson
 from core.demo.lessons import DESCRIBE, PICTURE, Asked, Passage, turn
+from core.demo.naming import strange_lesson
 from core.demo.pool import Pool
-from core.demo.seeing import _facts, seeing_lesson, telling_lesson
+from core.demo.seeing import seeing_lesson, telling_lesson
 from core.demo.views import View
 from core.synthesis.factory import DEFECTS, PRODUCTS, render
+from core.synthesis.factory.rendering import visible_parts
 
 
 @pytest.fixture(scope="module")
@@ -54,33 +57,62 @@ def test_every_picture_has_its_place(pool: Pool) -> None:
 
 def test_nobody_speaks_of_a_mark(pool: Pool) -> None:
     for seed in range(60):
-        told, asked = telling_lesson(pool, random.Random(seed)), seeing_lesson(pool, random.Random(seed), turns=5)
-        for passage, _ in (told, asked):
-            assert "mark" not in re.findall(r"[a-z]+", said_in(passage).lower())
-    assert DESCRIBE in said_in(told[0])
+        rng = random.Random(seed)
+        passages = [telling_lesson(pool, rng)[0], seeing_lesson(pool, rng, turns=5)[0]]
+        passages += [imagined_lesson(pool, rng).passage, strange_lesson(pool, rng, ["fold", "pit"]).passage]
+        for passage in passages:
+            words = set(re.findall(r"[a-z]+", said_in(passage).lower()))
+            assert not words & {"mark", "marks", "zigzag", "bulge", "notch"}, words
 
 
-def test_a_part_that_is_gone_is_neither_asked_nor_told(pool: Pool) -> None:
+def test_the_description_comes_last(pool: Pool) -> None:
+    """It gives away what is asked before it."""
     found = 0
+    for seed in range(60):
+        for passage in (
+            telling_lesson(pool, random.Random(seed))[0],
+            seeing_lesson(pool, random.Random(seed), turns=5)[0],
+        ):
+            asked = [
+                part.text for part in passage.parts if not part.learned and "?" in part.text or DESCRIBE in part.text
+            ]
+            found += any(DESCRIBE in text for text in asked)
+            assert not any(DESCRIBE in text for text in asked[:-1])
+    assert found > 60
+
+
+def test_a_part_that_is_gone_is_neither_asked_nor_told(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked_before = found = 0
     for seed in range(400):
         view = View.of(pool, seed % len(pool)).marked(random.Random(seed), 1, ("gone",))
-        if not view.marks:
-            assert _facts(view) is view.meta
+        left = set(visible_parts(PRODUCTS[view.meta["product"]], view.parts))
+        lost = set(view.meta["visible"]) - left
+        if not lost:
             continue
-        before, left = view.meta, _facts(view)
-        lost = set(before["visible"]) - set(left["visible"])
-        found += bool(lost)
-        assert not left["counts"] and not left["landmarks"]
-        assert not lost & {*left["visible"], *left["colours"]}
-    assert found > 20, "at times nothing of the part is left"
+        found += 1
+        monkeypatch.setattr("core.demo.seeing._shown", lambda pool, rng, view=view: [view])
+        for about in ("as it is", "without the change's facts"):
+            if about != "as it is":
+                monkeypatch.setattr("core.demo.seeing._facts", lambda view: view.meta)
+            told = said_in(telling_lesson(pool, random.Random(seed))[0])
+            asked = said_in(seeing_lesson(pool, random.Random(seed), turns=5)[0])
+            spoken = any(re.search(rf"[Tt]he (query product's )?{re.escape(name)}\b", told + asked) for name in lost)
+            assert not spoken or about != "as it is", (lost, told, asked)
+            asked_before += spoken
+        monkeypatch.undo()
+    assert found > 20 and asked_before > 5, "what is lost would be spoken of, did nobody take it out"
 
 
 def test_no_lesson_about_a_picture_names_a_defect(pool: Pool) -> None:
     # "hole" and "thread" are also names of normal parts (a mounting hole, a warp thread).
     names = {word for name in DEFECTS for word in name.split()} - {"hole", "thread", "part", "object", "edge"}
     for seed in range(200):
-        words = set(re.findall(r"[a-z]+", said_in(seeing_lesson(pool, random.Random(seed), turns=4)[0]).lower()))
-        assert not words & names, words & names
+        for passage in (
+            seeing_lesson(pool, random.Random(seed), turns=4)[0],
+            telling_lesson(pool, random.Random(seed))[0],
+        ):
+            words = set(re.findall(r"[a-z]+", said_in(passage).lower()))
+            assert not words & names, words & names
 
 
 def test_the_same_seed_gives_the_same_lesson(pool: Pool) -> None:

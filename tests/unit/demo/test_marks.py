@@ -1,4 +1,4 @@
-"""A mark is drawn on the product, where its questions say it is, and nothing is asked that its picture does not show."""
+"""A mark is drawn on the product and lies where it says."""
 
 from __future__ import annotations
 
