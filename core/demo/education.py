@@ -12,7 +12,7 @@ NOTES = """Pretrained by `python -m core.demo pretrain` on procedural pictures o
 all patches alike, which marks the picture bears and where; in the last steps, where it differs from another piece of its lot),
 {reading} steps of reading lessons on text alone, {telling} steps of telling in plain words what a picture shows, {answering}
 steps of chats with options about products, parts, materials, colours, counts and places of parts, and about imagined defects,
-some of these with names invented for the lesson, in {minutes:.0f} minutes on {machine} beside the rendering of the pictures.
+some of these with names invented for the lesson, in {minutes:.0f} minutes on {machine}, without the rendering of the pictures.
 Reading goes on between the lessons of the last two kinds. Marks are lines, spots and areas drawn on
 the finished picture, and changes of the product's own parts: gone, shifted, blurred, a notch in the outline. Most look somewhat
 as a defect does: a line as a scratch, a dark spot as a hole, a part that is gone as one that is missing. But readouts that are
