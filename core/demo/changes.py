@@ -158,7 +158,8 @@ def _blob(shape: tuple[int, ...], at: tuple[int, int], radius: float, rng: rando
 
 def ragged(angle: np.ndarray, rng: random.Random) -> np.ndarray:
     """How far an area with a ragged outline reaches at each angle (radians), about 1."""
-    return 1 + sum(rng.uniform(-0.3, 0.3) / n * np.sin(n * angle + rng.uniform(0, 6)) for n in (2, 3, 4, 5))
+    waves = (rng.uniform(-0.3, 0.3) / n * np.sin(n * angle + rng.uniform(0, 6)) for n in (2, 3, 4, 5))
+    return 1 + sum(waves, np.zeros_like(angle))
 
 
 def _soft(area: np.ndarray) -> np.ndarray:
