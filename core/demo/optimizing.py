@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from core.training.muon import StackedMuon
+
 # Learning rates of AdamW and of Muon for tower and language model, as multiples of the stage's.
 SCALES = (1.0, 13.0, 3.0)
 
@@ -32,4 +34,4 @@ def optimizers_of(model: Any, parameters: Iterable[nn.Parameter]) -> list[torch.
         {"params": [p for p in rest if p.dim() <= 1], "weight_decay": 0.0},
     ]
     adamw = torch.optim.AdamW(groups, lr=1e-3, betas=(0.9, 0.95))
-    return [adamw, *(torch.optim.Muon(part, lr=1e-2, weight_decay=0.02) for part in matrices)]
+    return [adamw, *(StackedMuon(part, lr=1e-2, weight_decay=0.02) for part in matrices)]

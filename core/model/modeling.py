@@ -118,12 +118,8 @@ class EmitModel(InternVLModel):
             tokens = guided(tokens, queries, guide)
         # The comparison's placeholder may lie beyond the vocabulary; it is never looked up.
         embeds = self.get_input_embeddings()(input_ids.masked_fill(layout.comparison_mask, 0))
-        embeds = embeds.masked_scatter(layout.image_mask.unsqueeze(-1), tokens.to(embeds.device, embeds.dtype))
-        if compared is not None:
-            embeds = embeds.masked_scatter(
-                layout.comparison_mask.unsqueeze(-1), compared.to(embeds.device, embeds.dtype)
-            )
-        return embeds
+        embeds = _put(embeds, layout.image_mask, tokens)
+        return embeds if compared is None else _put(embeds, layout.comparison_mask, compared)
 
     def _encode(self, pixels: Tensor, pairs: Sequence[tuple[int, int]]) -> tuple[Tensor, Tensor | None]:
         """Image tokens of all tiles [N, tile_length, width], and the map of each pair [len(pairs), 1, H, W].
@@ -310,6 +306,14 @@ class EmitForConditionalGeneration(InternVLForConditionalGeneration):
         if blocks:
             pixels = torch.cat([block for block in blocks for _ in range(expand_size)])
         return input_ids, model_kwargs if pixels is None else {**model_kwargs, "pixel_values": pixels}
+
+
+def _put(embeds: Tensor, mask: Tensor, values: Tensor) -> Tensor:
+    """`embeds` [B, T, width] with the rows of `values` [..., width], in their order, where `mask` [B, T] is true.
+
+    By rows and not by `masked_scatter`, whose gradient looks every single value up.
+    """
+    return embeds.index_put((mask.to(embeds.device),), values.to(embeds.device, embeds.dtype).flatten(0, -2))
 
 
 # transformers renames the keys of older InternVL files by registered model type and by class name; ours are InternVL's.

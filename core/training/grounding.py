@@ -203,9 +203,12 @@ class Grounding(nn.Module):
         """
         kinds, words = habit.split([self.patch.out_features - 1, len(self.said)], dim=1)
         inner = inner_model(self.model).model
-        with LayerTap(inner.vision_tower, inner.config.comparison_layers, learning=True) as tap:
-            states, tokens = _look(inner, pixel_values)
-        features = states[:, 1:].float()
+        count = len(pixel_values)
+        # On a CPU one pass of all is quicker than two.
+        seen = pixel_values if strangers is None else torch.cat([pixel_values, strangers])
+        with LayerTap(inner.vision_tower, inner.config.comparison_layers, slice(count), learning=True) as tap:
+            states, tokens = _look(inner, seen)
+        features, (tokens, kept) = states[:count, 1:].float(), (tokens[:count], tokens[count:])
         first, covered = patch_loss(self.patch(features), patches, kinds)
         second, known = gist_loss(self.gist(features) + pad(kinds, (10, 0)).unsqueeze(1), gist)
         self.figures = {"patches": covered.item(), "gist": known.item()}
@@ -227,9 +230,9 @@ class Grounding(nn.Module):
         loss = loss + self.wording * third
         self.figures["wording"] = said.item()
         if self.keeping:
-            now = tokens[::2] if strangers is None else _look(inner, strangers)[1]
+            now, shown = (tokens[::2], pixel_values[::2]) if strangers is None else (kept, strangers)
             with torch.no_grad():
-                before = _look(self._before[0], pixel_values[::2] if strangers is None else strangers)[1]
+                before = _look(self._before[0], shown)[1]
             moved = keeping_loss(now, before, self.basis)
             loss = loss + self.keeping * moved
             self.figures["moved"] = moved.item()

@@ -9,6 +9,7 @@ import torch
 from torch.optim import AdamW, Optimizer
 
 from core.training.config import GRPO, SFT
+from core.training.muon import StackedMuon
 from core.training.parts import part_of
 
 SEEING = ("vision", "mlp")
@@ -48,14 +49,14 @@ class Together(Optimizer):
 def muon_and_adamw(
     matrices: Iterable[torch.nn.Parameter], rest: Iterable[torch.nn.Parameter], *, rate: float, decay: float
 ) -> Together:
-    """Muon (torch's, arXiv 2502.16982) for the matrices, AdamW for the rest.
+    """Muon for the matrices, AdamW for the rest.
 
     Args:
         rate: learning rate of AdamW; Muon's is `FASTER` times that.
         decay: weight decay of both.
     """
     return Together(
-        AdamW(rest, lr=rate, weight_decay=decay), torch.optim.Muon(matrices, lr=FASTER * rate, weight_decay=decay)
+        AdamW(rest, lr=rate, weight_decay=decay), StackedMuon(matrices, lr=FASTER * rate, weight_decay=decay)
     )
 
 

@@ -16,7 +16,7 @@ from core.synthesis.regions import REGIONS, cells_of
 from core.training.config import Lora, Prompting, RunConfig
 from core.training.grounding import LOUD, word_embeddings
 from core.training.grounding_targets import NOTHING
-from core.training.settings import multiplies_half
+from core.training.lean import fold_adapters, lean_tower
 
 # part -> what the names of its parameters contain
 NAMES = {
@@ -112,18 +112,11 @@ def checkpoint_vision(model: Any) -> None:
         layer.forward = again(layer.forward)
 
 
-def attend_plainly(model: Any) -> None:
-    """Write the attention of a tower that learns out in products, on a CPU with instructions for 16 bits: multiplied so, it is
-    faster than torch's fused kernel (`make bench ARGS=tower`)."""
-    if model.device.type == "cpu" and multiplies_half():
-        model.model.vision_tower.config._attn_implementation = "eager"
-
-
 def made_ready(model: Any, processor: Any, config: RunConfig, *, learning: bool) -> None:
     """A loaded base as the run wants it: to be asked, or to learn."""
     switch_comparison(model, processor, config.prompt)
     if learning and config.dtype == "mixed":
-        attend_plainly(model)
+        lean_tower(model)
 
 
 def switch_comparison(model: Any, processor: Any, prompt: Prompting) -> None:
@@ -146,7 +139,9 @@ def learning_parts(model: Any, config: RunConfig, parts: Iterable[str], *, adapt
     assert config.lora is not None  # the config is checked
     for parameter in model.parameters():
         parameter.requires_grad_(False)
-    return add_lora(model, config.lora, parts)
+    tuned = add_lora(model, config.lora, parts)
+    fold_adapters(tuned)
+    return tuned
 
 
 def grounded_parts(model: Any, processor: Any, config: RunConfig) -> Any:

@@ -36,6 +36,7 @@ from core.training.config import RunConfig
 from core.training.explaining import environment, explain_failure
 from core.training.grounding_stage import GroundingStage
 from core.training.grpo_stage import GRPOStage, Recorder, rows_of, running_of
+from core.training.lean import lean_language
 from core.training.optimizers import slower_tower
 from core.training.parts import checkpoint_vision, grounded_parts, learning_parts, made_ready, say_places, size_of
 from core.training.pictures import keep_pictures
@@ -277,6 +278,8 @@ class Work:
         self.take_up(model, "grounding")
         inner = inner_model(model)
         inner.collect_statistics(True)
+        if self.config.dtype == "mixed":
+            lean_language(inner)
         micro = min(section.micro_batch, section.batch_size // self.world)
         course = self.course(
             bench, section, section.batch_size, thinking=False, tasks=section.tasks, together=section.together

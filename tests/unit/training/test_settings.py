@@ -7,9 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from core.model import load_model
 from core.training import preset
-from core.training.parts import attend_plainly
 from core.training.settings import trainer_settings, weights_of
 
 
@@ -28,16 +26,3 @@ def test_mixed_multiplies_in_16_bits_where_the_processor_can(able: bool, monkeyp
     exact = config.with_(dtype="float32")
     assert not told(exact.sft, exact)
     assert weights_of(config) is weights_of(exact) is torch.float32 and weights_of(exact.with_(dtype="auto")) is None
-
-
-def test_attention_written_out_sees_the_same(base, monkeypatch):
-    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
-    model, _ = load_model(base, device="cpu", dtype=torch.float32)
-    tower = model.model.vision_tower
-    pixels = torch.randn(2, 3, *tower.config.image_size, generator=torch.Generator().manual_seed(0))
-    with torch.no_grad():
-        before = tower(pixel_values=pixels).last_hidden_state
-        attend_plainly(model)
-        after = tower(pixel_values=pixels).last_hidden_state
-    assert tower.config._attn_implementation == "eager"
-    assert torch.allclose(before, after, atol=1e-4)
