@@ -1,7 +1,7 @@
 """torch's Muon (arXiv 2502.16982) with the matrices of one shape orthogonalised together.
 
 A tower of small matrices has dozens of them in a few shapes, and torch takes them one after the other: most of a step's time was
-that of starting small products (`make bench ARGS=muon`).
+that of starting small products (`make bench ARGS=lean`).
 """
 
 from __future__ import annotations
