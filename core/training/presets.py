@@ -23,6 +23,7 @@ _BEFORE: dict[str, Any] = {
     "enabled": True,
     "batch_size": 16,
     "train": ("mlp", "vision"),
+    "naming": 2.5,
     "comparing": 1.0,
     "keeping": 8.0,
     "strange": True,
@@ -61,8 +62,8 @@ PRESETS: dict[str, dict[str, Any]] = {
     # At most five minutes on 2 cores that multiply 16 bits.
     "demo": {
         **_TINY,
-        "grounding": {**_BEFORE, "max_steps": 620},
-        "sft": {**_FIRST, "max_steps": 130},
+        "grounding": {**_BEFORE, "max_steps": 800},
+        "sft": {**_FIRST, "max_steps": 200},
         "grpo": {**_SHORT, "max_steps": 60},
         # So few questions show whether it goes well, not which state is best: choosing by them cost four points (entry 70).
         "evaluate": {"every": 50, "questions": 48, "keep": "last", "final_questions": 240},

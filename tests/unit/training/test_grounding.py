@@ -20,6 +20,8 @@ from core.training.grounding import (
     gist_loss,
     keeping_loss,
     map_loss,
+    names_wanted,
+    naming_loss,
     patch_loss,
     wording_loss,
 )
@@ -109,6 +111,28 @@ def test_losses_fall_when_it_is_said_rightly():
     words = torch.as_tensor(KINDS.wording(spot(1, 1)))[None]
     said = (LOUD * words @ embeddings).unsqueeze(1).expand(-1, 4, -1)
     assert wording_loss(said, embeddings, words)[0] < 0.05 and wording_loss(said, embeddings, words)[1] == 1
+
+
+def test_a_name_is_to_be_said_more_than_the_others():
+    """However loudly: that each word is said rightly, or not, is `wording_loss`."""
+    embeddings, names = torch.eye(len(KINDS.words)), KINDS.spelt(KINDS.names)
+    assert torch.equal(names.sum(1), torch.ones(2)) and (names > 0).sum(1).tolist() == [1, 2]
+    gist = torch.as_tensor(
+        np.stack([KINDS.gist(spot(0, 5)), KINDS.gist(Shown(None, "nut", None, torch.zeros(24, 24)))])
+    )  # type: ignore[arg-type]
+    kind, place = names_wanted(gist)
+    assert kind.tolist() == [1, -1] and place.tolist() == [2, -1]
+    part = LOUD * torch.tensor([float(word in ("missing", "part")) for word in KINDS.words]).expand(2, 4, -1)
+    loss, right = naming_loss(part, embeddings, names, kind)
+    assert loss < 0.01 and right == 1
+    louder, right = naming_loss(part + 2 * LOUD, embeddings, names, kind)
+    assert louder < 0.01 and right == 1, "what all are said besides decides nothing"
+    wrong, right = naming_loss(part, embeddings, names, torch.tensor([0, -1]))
+    assert wrong > 5 and right == 0
+    habit = torch.tensor([[0.0, 3.0]] * 2)
+    even = torch.zeros_like(part)
+    assert naming_loss(even, embeddings, names, kind, habit)[0] < naming_loss(even, embeddings, names, kind)[0]
+    assert naming_loss(part, embeddings, names, torch.tensor([-1, -1]))[0] == 0
 
 
 def test_a_map_is_right_that_is_hot_on_the_defect_alone():
