@@ -31,6 +31,7 @@ LEGENDS = {
     "with those of another pair's heatmap.",
 }
 FOLDED = frozenset({"controls"})  # as long as all others together: open at a click
+FORMER = "-former-"  # in the name of a benchmark whose runs are of another base or preset than those shipped: folded as a whole
 WORDS = {
     "Anomaly Detection": "detect", "Defect Classification": "classify", "Defect Localization": "locate",
     "Defect Description": "describe", "Defect Analysis": "analyse", "Object Classification": "object",
@@ -55,7 +56,8 @@ def markdown(benches: Iterable[Bench], figures: Mapping[str, list[tuple[str, str
     blocks = [f"## What EMIT gains\n\n{HOW}\n\n{rows}"]
     for bench in benches:
         shown = [f"![{said}]({path})" for path, said in figures.get(bench.name, [])]
-        blocks.append("\n\n".join([f"### {bench.name}", _about(bench), *map(_table, tables(bench)), *shown]))
+        title, text = f"### {bench.name}", "\n\n".join([_about(bench), *map(_table, tables(bench)), *shown])
+        blocks.append(f"{title}\n\n{_folded('Of a former base or preset', text) if FORMER in bench.name else text}")
     return "\n\n".join(blocks)
 
 
@@ -85,8 +87,12 @@ def _table(table: Table) -> str:
         lines.append([_cell(head, cell) for head, cell in zip(table.heads, row, strict=True)])
     text, legend = "\n".join(f"| {' | '.join(line)} |" for line in lines), LEGENDS.get(table.name, "")
     if table.name in FOLDED:
-        return f"<details><summary>{legend}</summary>\n\n{text}\n\n</details>"
+        return _folded(legend, text)
     return f"{legend}\n\n{text}" if legend else text
+
+
+def _folded(title: str, text: str) -> str:
+    return f"<details><summary>{title}</summary>\n\n{text}\n\n</details>"
 
 
 def _cell(head: str, cell: str) -> str:

@@ -98,6 +98,13 @@ def test_controls_are_folded_and_the_rest_lies_open(out: Path) -> None:
     assert "| emit | 3 |" in before
 
 
+def test_what_is_of_a_former_base_or_preset_is_folded_as_a_whole(out: Path) -> None:
+    (out / "demo").rename(out / "demo-former-preset")
+    title, folded = markdown(read_all(out), {}).split("### demo-former-preset\n\n")[1].split("<details><summary>", 1)
+    inside, after = folded.split("</details>")
+    assert "| emit | 3 |" in inside and not title and not after.strip()
+
+
 def test_baselines_stand_in_the_table_without_an_average(out: Path) -> None:
     add(out / "demo", "difference", 0, 0.5)
     place = out / "demo" / "difference-0.json"

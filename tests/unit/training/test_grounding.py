@@ -220,7 +220,7 @@ PAIR = {"sft": {"adapters": True, "train": ["mlp"]}, "grpo": {"train": ["mlp"]}}
 PARTS = ["projector", "soft_prompt", "mlp"]
 GROUNDED = {
     "lora": {"rank": 2, "alpha": 4},
-    "grounding": {"enabled": True, "max_steps": 4, "batch_size": 4, "learning_rate": 1e-2},
+    "grounding": {"enabled": True, "max_steps": 4, "batch_size": 4, "learning_rate": 1e-2, "naming": 1.0},
     "sft": {"adapters": True, "max_steps": 2, "train": PARTS},
     "grpo": {"max_steps": 2, "train": PARTS},
 }
@@ -234,9 +234,8 @@ def test_the_tower_learns_and_the_next_stages_go_on_with_it(base, snapshot, tmp_
     done = run(quick(base, snapshot, **GROUNDED), tmp_path / "run")
     assert done.state().done == ("grounding", "sft", "grpo", "evaluation")
     rows = [row for row in done.metric_rows() if row["stage"] == "grounding" and "loss" in row]
-    assert len(rows) == 4 and {"grounded/patches", "grounded/gist", "grounded/wording", "grounded/moved"} <= set(
-        rows[0]
-    )
+    figures = {f"grounded/{name}" for name in ("patches", "gist", "wording", "named", "placed", "moved")}
+    assert len(rows) == 4 and figures <= set(rows[0])
     learned = load_file(done.path / "grounding" / "trained.safetensors")
     assert not any("patch" in name.split(".")[0] for name in learned)  # the readouts are thrown away
     first = next(name for name in learned if "vision_tower" in name and "lora_B" in name)
