@@ -56,7 +56,6 @@ class Grounding:
             adapters (core.training.compressing): it sees more, and an adapter is still all there is to keep.
         batch_size: pictures per optimizer step over all devices.
         wording: weight of the words in a picture's tokens, beside patches and gist.
-        naming: weight of which kind and which place the tokens say most, of all: a question asks for one of several.
         comparing: weight of the anomaly map, so that the tower learns to compare; what the map says by words is learned with it
             (see core.heatmap.embedder, `places`). Nothing without prompt.heatmap and prompt.contrast.
         keeping: weight of how far the tokens may move from the base's otherwise, on the training pictures, or with `strange`
@@ -71,7 +70,6 @@ class Grounding:
     weight_decay: float = 1e-2
     warmup: float = 0.05
     wording: float = 15.0
-    naming: float = 0.0
     comparing: float = 0.0
     keeping: float = 4.0
     strange: bool = False

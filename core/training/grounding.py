@@ -28,13 +28,11 @@ from core.heatmap.comparison import anomaly_map
 from core.heatmap.embedder import guided
 from core.model.adapters import inner_model
 from core.model.internvl import LayerTap, tile_tokens
-from core.synthesis.regions import REGIONS
 from core.training.grounding_targets import Kinds
 
 LOUD = 3.0  # times a word's embedding that stand for "said"
 COMMON, STEEP = 0.2, 25.0  # heat of a patch that may bear a defect or not, and logits for each unit of heat above it
 SURE = 4.0  # logit of a word that is said so, and of one that is not at all with the other sign
-DECIDED = 8.0  # logits for each LOUD by which one name is said more than another
 
 
 def patch_loss(logits: Tensor, target: Tensor, habit: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -91,27 +89,6 @@ def wording_loss(
     return _known_losses(logits, wanted).mean(), (said[wanted > 0.5] > 0).float().mean()
 
 
-def naming_loss(
-    tokens: Tensor, embeddings: Tensor, names: Tensor, wanted: Tensor, habit: Tensor | None = None
-) -> tuple[Tensor, Tensor]:
-    """(loss, share of pictures whose tokens say the right name most): a question asks for one of several names, not whether
-    each is said.
-
-    Args:
-        tokens, embeddings: as `wording_loss` takes them.
-        names: the words each name consists of, shares that sum to one, [names, words].
-        wanted: int64 [N], -1 where there is none or nobody knows.
-        habit: log odds of the names before the picture is looked at, [N, names]; none by default.
-    """
-    embeddings, known = embeddings.detach(), wanted >= 0
-    if not known.any():
-        return tokens.new_zeros(()), tokens.new_zeros(())
-    amount = tokens[known].mean(1) @ embeddings.T / embeddings.square().sum(1)
-    logits = DECIDED / LOUD * amount @ names.T
-    right = (logits.argmax(1) == wanted[known]).float().mean()
-    return cross_entropy(logits if habit is None else logits + habit[known], wanted[known]), right
-
-
 def map_loss(maps: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     """(loss, share of defective pictures whose hottest patch bears the defect).
 
@@ -129,16 +106,6 @@ def map_loss(maps: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         loss = loss + binary_cross_entropy_with_logits(highest, defective[known].to(highest)) / 2
     found = covered.gather(1, maps.argmax(1, keepdim=True))[defective].float()
     return loss, found.mean() if len(found) else losses.new_zeros(())
-
-
-def names_wanted(gist: Tensor) -> tuple[Tensor, Tensor]:
-    """(kind, place) of each picture, int64 [N], -1 where there is none or nobody knows.
-
-    Args:
-        gist: as `gist_loss` takes it, [N, 10 + kinds].
-    """
-    place, kind = gist[:, 1:10].max(1), gist[:, 10:].max(1)
-    return tuple(torch.where(found.values > 0.5, found.indices, -1) for found in (kind, place))  # type: ignore[return-value]
 
 
 def _known_losses(logits: Tensor, wanted: Tensor) -> Tensor:
@@ -182,8 +149,7 @@ class Grounding(nn.Module):
     Args:
         model: EMIT, with or without adapters.
         kinds: of the training part.
-        wording, naming, comparing, keeping: weights of words, names, map and keeping in the loss; the last takes a pass of the
-            base.
+        wording, comparing, keeping: weights of words, map and keeping in the loss; the last takes a pass of the base.
     """
 
     def __init__(
@@ -193,16 +159,13 @@ class Grounding(nn.Module):
         kinds: Kinds,
         *,
         wording: float,
-        naming: float = 0.0,
         comparing: float = 0.0,
         keeping: float = 0.0,
     ) -> None:
         super().__init__()
         self.said: Tensor
         self.basis: Tensor
-        self.kinds: Tensor
-        self.places: Tensor
-        self.model, self.wording, self.naming, self.comparing, self.keeping = model, wording, naming, comparing, keeping
+        self.model, self.wording, self.comparing, self.keeping = model, wording, comparing, keeping
         inner = inner_model(model)
         width = inner.config.vision_config.hidden_size
         self.patch, self.gist = nn.Linear(width, 1 + len(kinds.names)), nn.Linear(width, 10 + len(kinds.names))
@@ -211,8 +174,6 @@ class Grounding(nn.Module):
             nn.init.zeros_(readout.weight)
             nn.init.constant_(readout.bias, prior)
         self.register_buffer("said", word_embeddings(inner, tokenizer, kinds.words), persistent=False)
-        self.register_buffer("kinds", kinds.spelt(kinds.names), persistent=False)
-        self.register_buffer("places", kinds.spelt(REGIONS), persistent=False)
         self.register_buffer("basis", basis_of(self.said), persistent=False)
         self.to(next(inner.parameters()).device)
         self.figures: dict[str, float] = {}
@@ -268,12 +229,6 @@ class Grounding(nn.Module):
         third, said = wording_loss(spoken, self.said, wording, words)
         loss = loss + self.wording * third
         self.figures["wording"] = said.item()
-        if self.naming:
-            kind, place = names_wanted(gist)
-            fourth, named = naming_loss(spoken, self.said, self.kinds, kind, kinds)
-            fifth, placed = naming_loss(spoken, self.said, self.places, place)
-            loss = loss + self.naming * (fourth + fifth)
-            self.figures |= {"named": named.item(), "placed": placed.item()}
         if self.keeping:
             now, shown = (tokens[::2], pixel_values[::2]) if strangers is None else (kept, strangers)
             with torch.no_grad():

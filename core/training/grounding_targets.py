@@ -138,11 +138,6 @@ class Kinds:
     def words(self) -> tuple[str, ...]:
         return tuple(sorted({word for text in (*self.names, *REGIONS, NOTHING) for word in text.split()}))
 
-    def spelt(self, names: Sequence[str]) -> Tensor:
-        """The words of each name, shares that sum to one: float32 [names, words]."""
-        spelt = torch.tensor([[float(word in name.split()) for word in self.words] for name in names])
-        return spelt / spelt.sum(1, keepdim=True)
-
     def gist(self, shown: Shown) -> np.ndarray:
         """float32 [10 + kinds]: whether there is a defect, its cell, its kind; UNKNOWN where nobody knows."""
         target = np.zeros(10 + len(self.names), np.float32)

@@ -70,8 +70,8 @@ PRESETS: dict[str, dict[str, Any]] = {
     # At most half an hour on 2 cores that multiply 16 bits (27 minutes).
     "full": {
         **_TINY,
-        "grounding": {**_BEFORE, "max_steps": 4200, "naming": 2.5},
-        "sft": {**_FIRST, "max_steps": 800},
+        "grounding": {**_BEFORE, "max_steps": 4200},
+        "sft": {**_FIRST, "max_steps": 600},
         "grpo": {**_SHORT, "max_steps": 60},
         "evaluate": {"every": 100, "questions": 250, "patience": 5, "final_questions": 600},
         "save": {**_TINY["save"], "every": 25, "disk_gb": 4.0},

@@ -243,8 +243,7 @@ class Work:
         before = free_tower(model) if "vision" in section.train else {}
         rows = section.batch_size // self.world
         args = TrainingArguments(**self.arguments(section, "grounding", section.max_steps, rows, 1))
-        weights = {name: getattr(section, name) for name in ("wording", "naming", "keeping")}
-        weights["comparing"] = self.config.comparing
+        weights = {"wording": section.wording, "comparing": self.config.comparing, "keeping": section.keeping}
         similar = self.config.prompt.template == "similar"
         trainer = GroundingStage.on(bench, model, processor, args, strange=section.strange, similar=similar, **weights)
         self.say(model, f"Grounding: {trainer.about}", section.max_steps)

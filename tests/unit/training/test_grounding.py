@@ -20,8 +20,6 @@ from core.training.grounding import (
     gist_loss,
     keeping_loss,
     map_loss,
-    names_wanted,
-    naming_loss,
     patch_loss,
     wording_loss,
 )
@@ -113,28 +111,6 @@ def test_losses_fall_when_it_is_said_rightly():
     assert wording_loss(said, embeddings, words)[0] < 0.05 and wording_loss(said, embeddings, words)[1] == 1
 
 
-def test_a_name_is_to_be_said_more_than_the_others():
-    """However loudly: that each word is said rightly, or not, is `wording_loss`."""
-    embeddings, names = torch.eye(len(KINDS.words)), KINDS.spelt(KINDS.names)
-    assert torch.equal(names.sum(1), torch.ones(2)) and (names > 0).sum(1).tolist() == [1, 2]
-    gist = torch.as_tensor(
-        np.stack([KINDS.gist(spot(0, 5)), KINDS.gist(Shown(None, "nut", None, torch.zeros(24, 24)))])
-    )  # type: ignore[arg-type]
-    kind, place = names_wanted(gist)
-    assert kind.tolist() == [1, -1] and place.tolist() == [2, -1]
-    part = LOUD * torch.tensor([float(word in ("missing", "part")) for word in KINDS.words]).expand(2, 4, -1)
-    loss, right = naming_loss(part, embeddings, names, kind)
-    assert loss < 0.01 and right == 1
-    louder, right = naming_loss(part + 2 * LOUD, embeddings, names, kind)
-    assert louder < 0.01 and right == 1, "what all are said besides decides nothing"
-    wrong, right = naming_loss(part, embeddings, names, torch.tensor([0, -1]))
-    assert wrong > 5 and right == 0
-    habit = torch.tensor([[0.0, 3.0]] * 2)
-    even = torch.zeros_like(part)
-    assert naming_loss(even, embeddings, names, kind, habit)[0] < naming_loss(even, embeddings, names, kind)[0]
-    assert naming_loss(part, embeddings, names, torch.tensor([-1, -1]))[0] == 0
-
-
 def test_a_map_is_right_that_is_hot_on_the_defect_alone():
     target = torch.as_tensor(np.stack([patch_target(spot(1, 1), 6), np.zeros(36, np.int64), np.full(36, -1)]))
     hot = (target > 0).float()
@@ -220,7 +196,7 @@ PAIR = {"sft": {"adapters": True, "train": ["mlp"]}, "grpo": {"train": ["mlp"]}}
 PARTS = ["projector", "soft_prompt", "mlp"]
 GROUNDED = {
     "lora": {"rank": 2, "alpha": 4},
-    "grounding": {"enabled": True, "max_steps": 4, "batch_size": 4, "learning_rate": 1e-2, "naming": 1.0},
+    "grounding": {"enabled": True, "max_steps": 4, "batch_size": 4, "learning_rate": 1e-2},
     "sft": {"adapters": True, "max_steps": 2, "train": PARTS},
     "grpo": {"max_steps": 2, "train": PARTS},
 }
@@ -234,8 +210,9 @@ def test_the_tower_learns_and_the_next_stages_go_on_with_it(base, snapshot, tmp_
     done = run(quick(base, snapshot, **GROUNDED), tmp_path / "run")
     assert done.state().done == ("grounding", "sft", "grpo", "evaluation")
     rows = [row for row in done.metric_rows() if row["stage"] == "grounding" and "loss" in row]
-    figures = {f"grounded/{name}" for name in ("patches", "gist", "wording", "named", "placed", "moved")}
-    assert len(rows) == 4 and figures <= set(rows[0])
+    assert len(rows) == 4 and {"grounded/patches", "grounded/gist", "grounded/wording", "grounded/moved"} <= set(
+        rows[0]
+    )
     learned = load_file(done.path / "grounding" / "trained.safetensors")
     assert not any("patch" in name.split(".")[0] for name in learned)  # the readouts are thrown away
     first = next(name for name in learned if "vision_tower" in name and "lora_B" in name)
