@@ -28,6 +28,7 @@ from core.demo.rows import Row, ids_of, padded, row
 from core.demo.views import View
 from core.demo.wording import word_ids, wording_targets
 from core.heatmap.comparison import anomaly_map
+from core.model.internvl import put_tokens, tile_tokens
 from core.model.words import WORDS
 from core.training.grounding import map_loss, wording_loss
 from core.training.settings import multiplies_half
@@ -80,8 +81,6 @@ class Pupil:
 
     def _tokens(self, features: Tensor) -> Tensor:
         """What the language model gets of each picture: [N, T, width]."""
-        from core.model.internvl import tile_tokens
-
         tokens = tile_tokens(self.model.model, features).float()
         return tokens.reshape(len(features), -1, tokens.shape[-1])
 
@@ -179,8 +178,7 @@ class Pupil:
         inner = self.model.model
         embedded = inner.language_model.embed_tokens(input_ids)
         if tokens is not None:
-            places = (input_ids == self.model.config.image_token_id).unsqueeze(-1)
-            embedded = embedded.masked_scatter(places, tokens.to(embedded.dtype))
+            embedded = put_tokens(embedded, input_ids == self.model.config.image_token_id, tokens)
         embedded = self._compared(input_ids, embedded)
         hidden, target = self._read_rows(embedded, mask, labels)
         logits = self.model.lm_head(hidden).float()
@@ -215,7 +213,7 @@ class Pupil:
         maps = torch.rand(int(places.sum()) // length, 1, *grid, generator=self._generator("maps")).to(self.device)
         with torch.no_grad():
             tokens = self.model.model.contrastive(maps * maps).tokens
-        return embedded.masked_scatter(places.unsqueeze(-1), tokens.to(embedded.dtype))
+        return put_tokens(embedded, places, tokens)
 
     def _letters(self) -> Tensor:
         return torch.tensor([ids_of(letter, self.processor)[0] for letter in LETTERS], device=self.device)

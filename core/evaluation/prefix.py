@@ -27,6 +27,7 @@ from transformers.cache_utils import DynamicLayer
 from core.errors import UserError
 from core.evaluation.asking import Asked
 from core.mmad import Benchmark
+from core.model.internvl import put_tokens
 from core.pictures import open_image
 
 
@@ -208,7 +209,7 @@ class Continuation:
         is_comparison = tokens == comparison
         embeds = embedding(tokens.masked_fill(is_comparison, 0))
         if is_comparison.any():
-            embeds = embeds.masked_scatter(is_comparison.unsqueeze(-1), compared.to(embeds.dtype))
+            embeds = put_tokens(embeds, is_comparison, compared)
         return embeds
 
     def _forward(self, embeds: Tensor, mask: Tensor) -> Tensor:

@@ -102,6 +102,14 @@ def tile_tokens(model: Any, last_hidden_state: Tensor) -> Tensor:
     return model.multi_modal_projector(features.reshape(len(features), -1, features.shape[-1]))
 
 
+def put_tokens(embeds: Tensor, mask: Tensor, values: Tensor) -> Tensor:
+    """`embeds` [..., width] with the rows of `values` [..., width], in their order, where `mask` [...] is true.
+
+    By rows and not by `masked_scatter`, whose gradient looks every single value up.
+    """
+    return embeds.index_put((mask.to(embeds.device),), values.to(embeds.device, embeds.dtype).flatten(0, -2))
+
+
 class LayerTap:
     """Collects chosen hidden states of an InternVL vision tower during a pass: [N, patches, D], without class token.
 

@@ -30,7 +30,7 @@ from core.errors import UserError
 from core.heatmap.comparison import anomaly_map
 from core.heatmap.embedder import ContrastiveEmbedder, guided
 from core.model.configuration import PHRASE, EmitConfig
-from core.model.internvl import LayerTap, Layout, find_layout, tile_tokens
+from core.model.internvl import LayerTap, Layout, find_layout, put_tokens, tile_tokens
 from core.model.sharing import FeatureCache, fingerprints, has_active_dropout, weights_stamp
 
 # Rotated references are encoded in passes of this many tiles, so that their memory does not grow with the batch.
@@ -118,8 +118,8 @@ class EmitModel(InternVLModel):
             tokens = guided(tokens, queries, guide)
         # The comparison's placeholder may lie beyond the vocabulary; it is never looked up.
         embeds = self.get_input_embeddings()(input_ids.masked_fill(layout.comparison_mask, 0))
-        embeds = _put(embeds, layout.image_mask, tokens)
-        return embeds if compared is None else _put(embeds, layout.comparison_mask, compared)
+        embeds = put_tokens(embeds, layout.image_mask, tokens)
+        return embeds if compared is None else put_tokens(embeds, layout.comparison_mask, compared)
 
     def _encode(self, pixels: Tensor, pairs: Sequence[tuple[int, int]]) -> tuple[Tensor, Tensor | None]:
         """Image tokens of all tiles [N, tile_length, width], and the map of each pair [len(pairs), 1, H, W].
@@ -306,14 +306,6 @@ class EmitForConditionalGeneration(InternVLForConditionalGeneration):
         if blocks:
             pixels = torch.cat([block for block in blocks for _ in range(expand_size)])
         return input_ids, model_kwargs if pixels is None else {**model_kwargs, "pixel_values": pixels}
-
-
-def _put(embeds: Tensor, mask: Tensor, values: Tensor) -> Tensor:
-    """`embeds` [B, T, width] with the rows of `values` [..., width], in their order, where `mask` [B, T] is true.
-
-    By rows and not by `masked_scatter`, whose gradient looks every single value up.
-    """
-    return embeds.index_put((mask.to(embeds.device),), values.to(embeds.device, embeds.dtype).flatten(0, -2))
 
 
 # transformers renames the keys of older InternVL files by registered model type and by class name; ours are InternVL's.

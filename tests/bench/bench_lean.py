@@ -41,16 +41,17 @@ def main() -> None:
     embeds = torch.randn(ROWS, LENGTH, model.config.text_config.hidden_size)
     mask = torch.ones(ROWS, LENGTH, dtype=torch.long)
 
-    def read(tuned: torch.nn.Module) -> Callable[[], None]:
-        language = inner_model(tuned).model.language_model
-
+    def learning(tuned: torch.nn.Module, part: torch.nn.Module, **inputs: torch.Tensor) -> Callable[[], None]:
         def step() -> None:
             with products():
-                states = language(inputs_embeds=embeds, attention_mask=mask).last_hidden_state
+                states = part(**inputs).last_hidden_state
             states.square().mean().backward()
             tuned.zero_grad()
 
         return step
+
+    def read(tuned: torch.nn.Module) -> Callable[[], None]:
+        return learning(tuned, inner_model(tuned).model.language_model, inputs_embeds=embeds, attention_mask=mask)
 
     folded = copy.deepcopy(plain)
     fold_adapters(folded)
@@ -66,14 +67,7 @@ def main() -> None:
     def look(tuned: torch.nn.Module) -> Callable[[], None]:
         tower = inner_model(tuned).model.vision_tower
         tower.config._attn_implementation = "eager" if halves else "sdpa"
-
-        def step() -> None:
-            with products():
-                states = tower(pixel_values=pixels).last_hidden_state
-            states.square().mean().backward()
-            tuned.zero_grad()
-
-        return step
+        return learning(tuned, tower, pixel_values=pixels)
 
     once = copy.deepcopy(plain)
     lean_tower(inner_model(once))
