@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import sys
 from collections.abc import Callable
 from functools import wraps
@@ -17,14 +18,28 @@ from typing import TypeVar
 R = TypeVar("R")
 
 
+NO_MEMORY = "Not enough memory: close other programs, or use fewer or smaller pictures."
+_OUT_OF_MEMORY = re.compile(
+    r"out of memory|can't allocate memory|cannot allocate memory|not enough memory", re.IGNORECASE
+)
+
+
 class UserError(Exception):
     """Something the user can put right; the message is one sentence that says how."""
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out, a GPU's or the machine's, for which torch has no class of its own on a CPU."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    return isinstance(error, (RuntimeError, OSError)) and bool(_OUT_OF_MEMORY.search(str(error)))
 
 
 def explain_os_error(error: OSError, path: object = None) -> UserError:
     """The sentence for a failing file system, naming the path and the way out."""
     where = path if path is not None else error.filename
     sentences = {
+        errno.ENOMEM: NO_MEMORY,
         errno.ENOSPC: f"The disk is full while writing {where}: free some space and try again.",
         errno.EDQUOT: f"The disk quota is used up while writing {where}: free some space and try again.",
         errno.EACCES: f"No permission for {where}: choose another folder or change its permissions.",
@@ -54,11 +69,13 @@ def command(main: Callable[..., R]) -> Callable[..., R]:
             sys.exit(141)
         except OSError as error:
             message = str(explain_os_error(error))
-        except MemoryError:
-            message = "Not enough memory: close other programs, or use fewer or smaller pictures."
         except KeyboardInterrupt:
             print("stopped", file=sys.stderr)
             sys.exit(130)
+        except Exception as error:
+            if not out_of_memory(error):
+                raise
+            message = NO_MEMORY
         print(f"error: {message}", file=sys.stderr)
         sys.exit(2)
 

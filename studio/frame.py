@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 
 import gradio as gr
 
-from core.errors import UserError, explain_os_error
+from core.errors import NO_MEMORY, UserError, explain_os_error, out_of_memory
 from studio.i18n import both, say, tr
 from studio.markup import meter, notice, view
 from studio.services import DEMO, Services, parameter
@@ -95,32 +95,39 @@ def in_order(line: str) -> dict[str, Any]:
 
 
 def guarded(handler: Callable[..., Any]) -> Callable[..., Any]:
-    """A handler (or generator) whose `UserError`, or a full disk, becomes a message on the page, without a traceback."""
+    """A handler (or generator) whose `UserError`, full disk or too little memory becomes a message on the page, without a
+    traceback."""
     from functools import wraps
     from inspect import isgeneratorfunction
 
     from sqlalchemy.exc import OperationalError
 
-    def told(error: Exception) -> gr.Error:
-        if isinstance(error, OSError):
-            error = explain_os_error(error, error.filename or "the workspace")
-        elif isinstance(error, OperationalError):
-            error = UserError(f"Nothing was saved ({error.orig}): make room on the workspace's disk and try again.")
-        return gr.Error(str(error), title="", print_exception=False)
+    @contextlib.contextmanager
+    def told() -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            if out_of_memory(error):
+                said = NO_MEMORY
+            elif isinstance(error, UserError):
+                said = str(error)
+            elif isinstance(error, OSError):
+                said = str(explain_os_error(error, error.filename or "the workspace"))
+            elif isinstance(error, OperationalError):
+                said = f"Nothing was saved ({error.orig}): make room on the workspace's disk and try again."
+            else:
+                raise
+            raise gr.Error(said, title="", print_exception=False) from error
 
     @wraps(handler)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
-        try:
+        with told():
             return handler(*args, **kwargs)
-        except (UserError, OSError, OperationalError) as error:
-            raise told(error) from error
 
     @wraps(handler)
     def streamed(*args: Any, **kwargs: Any) -> Any:
-        try:
+        with told():
             yield from handler(*args, **kwargs)
-        except (UserError, OSError, OperationalError) as error:
-            raise told(error) from error
 
     return streamed if isgeneratorfunction(handler) else wrapped
 

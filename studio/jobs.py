@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from core.errors import UserError
+from core.errors import NO_MEMORY, UserError, out_of_memory
 
 
 class Stopped(Exception):
@@ -106,4 +106,5 @@ def _carry_out(job: Job, work: Callable[[Job], Any]) -> None:
         job.message, job.state = str(error), "failed"
     except Exception as error:  # noqa: BLE001 - a thread has nobody above it: the page shows it, the log keeps it
         traceback.print_exc()
-        job.message, job.state = f"{type(error).__name__}: {error}", "failed"
+        said = NO_MEMORY if out_of_memory(error) else f"{type(error).__name__}: {error}"
+        job.message, job.state = said, "failed"

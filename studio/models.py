@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core.errors import UserError
+from core.errors import NO_MEMORY, UserError, out_of_memory
 from studio.placement import PLACEMENTS, comparison_settings
 
 if TYPE_CHECKING:
@@ -91,9 +91,9 @@ class Models:
                     self._kept.popitem(last=False)
             try:
                 loaded = self._load(key[0])
-            except MemoryError as error:
-                raise UserError("Not enough memory to load this model: close other programs.") from error
-            except (OSError, ValueError, ImportError) as error:
+            except (OSError, ValueError, ImportError, RuntimeError, MemoryError) as error:
+                if out_of_memory(error):
+                    raise UserError("Not enough memory to load this model: close other programs.") from error
                 reason = str(error).splitlines()[0] if str(error) else type(error).__name__
                 raise UserError(f"The model {key[0]} cannot be loaded: {reason}") from error
             with self._lock:
@@ -169,6 +169,8 @@ def stream(
         finally:
             left.set()
             thread.join(timeout=60)
+        if problems and out_of_memory(problems[0]):
+            raise UserError(NO_MEMORY)
         if problems:
             raise UserError(f"The model failed while answering ({type(problems[0]).__name__}: {problems[0]}).")
         yield said

@@ -21,17 +21,19 @@ from core.mmad import Benchmark
 PROJECT = Path(__file__).resolve().parents[2]
 BASE, TUNED = PROJECT / "data/models/emit-tiny", PROJECT / "data/models/emit-tiny-tuned"
 TRAINING_SEED = 0  # of the demo benchmark, whose training part the shipped adapter has seen
-QUESTIONS = 300  # at least
+QUESTIONS, MOST = 300, 100_000  # at least, and at most: more than an hour on 2 cores
 
 
 def fresh_split(root: Path, seed: int, *, questions: int = QUESTIONS) -> Benchmark:
     """A test split of at least `questions` questions on every product, in `root`.
 
     Raises:
-        UserError: a lot, piece or shot of it is one of the training benchmark's.
+        UserError: a lot, piece or shot of it is one of the training benchmark's, or so many questions are absurd.
     """
     from core.synthesis.factory import PRODUCTS, write_demo
 
+    if not 1 <= questions <= MOST:
+        raise UserError(f"{questions} questions cannot be asked: give 1 to {MOST:,}.")
     refuse_seen(seed)
     # A picture has four and a half questions in the mean: defective ones have more.
     pictures = -(-2 * questions // (9 * len(PRODUCTS)))

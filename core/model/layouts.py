@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
-
-from core.errors import UserError
+from core.errors import UserError, out_of_memory
 from core.files import read_json
 
 Kind = Literal["emit", "internvl", "release", "adapter", "hub", "other"]
@@ -82,24 +80,16 @@ def readable_errors(name: Any) -> Iterator[None]:
         yield
     except UserError:
         raise
-    except (MemoryError, torch.OutOfMemoryError) as error:
-        raise UserError(
-            f"Too little memory for {name}: take a smaller checkpoint, quantize='4bit', or another device."
-        ) from error
-    except OSError as error:
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise UserError(
-            f"{name} cannot be loaded ({first}): check the name, and that all its files are there."
-        ) from error
-    except (ValueError, KeyError, RuntimeError) as error:
-        text = str(error)
-        if "not enough memory" in text or "out of memory" in text:
-            raise UserError(
-                f"Too little memory for {name}: take a smaller checkpoint, quantize='4bit', or another device."
-            ) from error
-        first = text.strip().splitlines()[0] if text.strip() else type(error).__name__
-        raise UserError(f"{name} does not fit the model ({first}): is it an InternVL3 or EMIT checkpoint?") from error
     except Exception as error:
-        if type(error).__name__ == "SafetensorError":
-            raise UserError(f"A weight file of {name} is damaged ({error}): fetch it again.") from error
-        raise
+        first = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        if out_of_memory(error):
+            said = f"Too little memory for {name}: take a smaller checkpoint, quantize='4bit', or another device."
+        elif isinstance(error, OSError):
+            said = f"{name} cannot be loaded ({first}): check the name, and that all its files are there."
+        elif isinstance(error, (ValueError, KeyError, RuntimeError)):
+            said = f"{name} does not fit the model ({first}): is it an InternVL3 or EMIT checkpoint?"
+        elif type(error).__name__ == "SafetensorError":
+            said = f"A weight file of {name} is damaged ({error}): fetch it again."
+        else:
+            raise
+        raise UserError(said) from error

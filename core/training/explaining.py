@@ -12,11 +12,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from core.errors import UserError, explain_os_error
+from core.errors import UserError, explain_os_error, out_of_memory
 from core.training.config import RunConfig
 
 PACKAGES = ("torch", "transformers", "trl", "peft", "accelerate", "datasets", "numpy")
-_NO_MEMORY = re.compile(r"out of memory|can't allocate memory|cannot allocate memory|not enough memory", re.IGNORECASE)
 _NO_SPACE = re.compile(r"no space left|disk quota|file write failed|PytorchStreamWriter failed", re.IGNORECASE)
 
 
@@ -25,7 +24,7 @@ def explain_failure(error: BaseException, config: RunConfig, stage: str) -> str:
     if isinstance(error, UserError):
         return str(error)
     text = str(error)
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or _NO_MEMORY.search(text):
+    if out_of_memory(error):
         return f"Out of memory in the stage {stage}: {advice(config, stage)}, then resume."
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return str(explain_os_error(error))

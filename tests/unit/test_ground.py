@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core.errors import UserError, command, explain_os_error
+from core.errors import NO_MEMORY, UserError, command, explain_os_error
 from core.files import check_writable, digest, file_digest, read_json, write_atomic, write_json
 from core.pictures import image_size, open_image, open_mask, to_rgb
 
@@ -30,7 +30,13 @@ class TestCommands:
         code, text = self.code(PermissionError(errno.EACCES, "denied", "/x/y"), capsys)
         assert code == 2 and "No permission for /x/y" in text and text.count("\n") == 1
         assert self.code(OSError(errno.ENOSPC, "full", "z"), capsys)[1].startswith("error: The disk is full")
-        assert self.code(MemoryError(), capsys)[0] == 2
+        for error in (
+            MemoryError(),
+            OSError(errno.ENOMEM, "Cannot allocate memory"),
+            # What torch says on a CPU.
+            RuntimeError("[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory"),
+        ):
+            assert self.code(error, capsys) == (2, f"error: {NO_MEMORY}\n")
 
     def test_stopping_is_130_and_a_fault_of_ours_keeps_its_traceback(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert self.code(KeyboardInterrupt(), capsys) == (130, "stopped\n")

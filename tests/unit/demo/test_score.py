@@ -50,6 +50,13 @@ def test_a_fresh_split_asks_enough_on_every_product_and_in_every_task(
     assert {sample.split for sample in bench} == {"test"}
 
 
+@pytest.mark.parametrize("questions", [-5, 0, 99_999_999])
+def test_an_absurd_number_of_questions_is_refused_before_a_picture_is_made(tmp_path: Path, questions: int) -> None:
+    with pytest.raises(UserError, match="give 1 to 100,000"):
+        fresh_split(tmp_path / "fresh", 7, questions=questions)
+    assert not (tmp_path / "fresh").exists()
+
+
 def test_equal_models_have_no_difference(models: tuple[Path, Path], tmp_path: Path) -> None:
     result = score_models(small_benchmark(tmp_path), *models)
     assert result["delta"] == 0 and result["p"] == 1.0 and result["base"] == result["tuned"]

@@ -274,11 +274,13 @@ def test_what_cannot_be_loaded_is_said_in_a_sentence(folder, tmp_path, monkeypat
     if not torch.cuda.is_available():
         refused(folder, "no CUDA device", device="cuda:0")
 
-    def full(*_args, **_options):
-        raise MemoryError
+    for error in (MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory")):
 
-    monkeypatch.setattr(EmitForConditionalGeneration, "from_pretrained", full)
-    refused(folder, "Too little memory")
+        def full(*_args, error=error, **_options):
+            raise error
+
+        monkeypatch.setattr(EmitForConditionalGeneration, "from_pretrained", full)
+        refused(folder, "Too little memory")
 
 
 def test_another_width_in_the_configuration_is_an_error(folder, tmp_path):

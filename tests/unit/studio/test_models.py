@@ -44,9 +44,10 @@ def test_a_model_that_was_trained_on_is_loaded_again(tmp_path):
     assert models.get(tmp_path) is not first
 
 
-def test_too_little_memory_is_a_sentence_and_leaves_nothing_behind():
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory")])
+def test_too_little_memory_is_a_sentence_and_leaves_nothing_behind(error):
     def fail(path):
-        raise MemoryError
+        raise error
 
     models = Models(load=fail)
     with pytest.raises(UserError, match="memory"):
