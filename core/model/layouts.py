@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,11 +10,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from core.errors import UserError, out_of_memory
-from core.files import read_json
+from core.files import read_json, write_json
 
 Kind = Literal["emit", "internvl", "release", "adapter", "hub", "other"]
 # `model_type` in config.json -> what it is. The authors' release keeps InternVL's original, remote-code layout.
 KINDS: dict[str, Kind] = {"emit": "emit", "internvl": "internvl", "internvl_chat": "release"}
+
+BASE = "base.json"  # beside an adapter: the digest of the weights it was trained on
+PIECES, PIECE = 1024, 4096  # of a large file, and bytes of each, that stand for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,16 +65,58 @@ def find_checkpoint(name_or_path: str | Path) -> Checkpoint:
 
 
 def _adapter_base(folder: Path) -> str:
-    """The base an adapter names: as it says, or relative to the adapter, wherever both were moved together."""
+    """The base an adapter names: as it says, or relative to the adapter or its run, wherever both were moved together."""
     named = str(read_json(folder / "adapter_config.json").get("base_model_name_or_path") or "")
     if not named:
         raise UserError(f"{folder}/adapter_config.json names no base model: add base_model_name_or_path.")
-    for place in (Path(named), folder / named, folder.parent / Path(named).name):
+    beside = [
+        folder.parent / Path(named).name,
+        folder.parent.parent / Path(*Path(named).parts[-2:]),
+    ]  # RUN/final by RUN/final
+    for place in (Path(named), folder / named, *beside):
         if place.is_dir() and place.resolve() != folder.resolve():
             return str(place)
     if named.count("/") == 1 and not named.startswith((".", "/")):
         return named
     raise UserError(f"The base model {named} of the adapter {folder} is not there: put it at that path or beside it.")
+
+
+def weights_digest(folder: str | Path) -> str:
+    """SHA-256 of a checkpoint's weights; of large files their size and a thousand pieces, evenly spread."""
+    found = hashlib.sha256()
+    for path in sorted(Path(folder).glob("*.safetensors")):
+        size = path.stat().st_size
+        found.update(f"{path.name} {size} ".encode())
+        with open(path, "rb") as file:
+            if size <= PIECES * PIECE * 16:
+                found.update(file.read())
+                continue
+            for number in range(PIECES):
+                file.seek(number * (size - PIECE) // (PIECES - 1))
+                found.update(file.read(PIECE))
+    return found.hexdigest()
+
+
+def note_base(adapter: Path, base: str) -> None:
+    """Write beside an adapter which weights it was trained on; of a base on the hub nothing is known here."""
+    if Path(base).is_dir():
+        write_json(adapter / BASE, {"weights": weights_digest(find_checkpoint(base).path)})
+
+
+def check_base(adapter: Path, base: Checkpoint) -> None:
+    """Do nothing when the base is the one the adapter was trained on, as far as that is known.
+
+    Raises:
+        UserError: the base's weights are others, so the adapter would make nonsense of them.
+    """
+    noted = adapter / BASE
+    if base.kind == "hub" or not noted.is_file():
+        return
+    if read_json(noted).get("weights") != weights_digest(base.path):
+        raise UserError(
+            f"The adapter {adapter} was trained on another version of {base.path}: put that version back, or train anew "
+            f"(without {BASE} beside it, it is taken as it is)."
+        )
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from transformers import AutoConfig, AutoImageProcessor, AutoTokenizer, GotOcr2I
 
 from core.errors import UserError
 from core.model.configuration import EmitConfig
-from core.model.layouts import KINDS, Checkpoint, find_checkpoint, readable_errors
+from core.model.layouts import KINDS, Checkpoint, check_base, find_checkpoint, readable_errors
 from core.model.modeling import EmitForConditionalGeneration
 from core.model.processing import COMPARISON, END, IMAGE, MEAN, START, STD, EmitProcessor
 
@@ -35,18 +35,19 @@ def load_model(
 
     Args:
         name_or_path: a folder or a name on the hub. Of a run folder, `final/` is taken. An adapter's base is looked for
-            where its configuration says and beside it.
+            where its configuration says and beside it, and may itself be an adapter or a run.
         device: None takes the GPU if there is one; "auto" spreads the model over all devices.
         dtype: None takes bfloat16 on a GPU and float32 on a CPU; "auto" what the checkpoint was saved in.
         quantize: "4bit" or "8bit" (needs a GPU and bitsandbytes).
-        merge: merge an adapter into its base; otherwise it stays a `PeftModel` that can be switched off.
+        merge: merge an adapter into its base, which may then be the base of another; otherwise it stays a `PeftModel` that
+            can be switched off.
 
     Returns:
         (model in eval mode, processor).
 
     Raises:
-        UserError: nothing there, another architecture, a base weight that did not arrive, too little memory, no
-            bitsandbytes.
+        UserError: nothing there, another architecture, a base weight that did not arrive, an adapter of another base,
+            too little memory, no bitsandbytes.
     """
     found = find_checkpoint(name_or_path)
     placement = _placement(device, dtype, quantize)
@@ -145,18 +146,26 @@ def load_processor(path: str, config: Any) -> EmitProcessor:
     return EmitProcessor(images, tokenizer, image_seq_length=config.image_seq_length)
 
 
-def _with_adapter(found: Checkpoint, placement: dict[str, Any], merge: bool) -> tuple[Any, EmitProcessor]:
+def _with_adapter(
+    found: Checkpoint, placement: dict[str, Any], merge: bool, config: Any = None
+) -> tuple[Any, EmitProcessor]:
     from peft import PeftModel
 
     folder = Path(found.path)
     # Settings of the comparison may have been changed in training; they lie beside the adapter then.
-    config: Any = EmitConfig.from_pretrained(folder) if (folder / "config.json").exists() else None
+    if config is None and (folder / "config.json").exists():
+        config = EmitConfig.from_pretrained(folder)
     base = find_checkpoint(found.base or "")
-    model, processor = _load(base, placement, config)
+    check_base(folder, base)
+    if base.kind == "adapter":
+        model, processor = _with_adapter(base, placement, True, config)
+    else:
+        model, processor = _load(base, placement, config)
     if (folder / "processor_config.json").exists():
         processor = EmitProcessor.from_pretrained(folder).match(model.config)
     with readable_errors(folder):
         tuned = PeftModel.from_pretrained(model, str(folder))
     if merge:
         tuned = tuned.merge_and_unload()
+        tuned.name_or_path = str(folder)  # an adapter trained from here is of the two together, not of the base alone
     return tuned.eval(), processor

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from core.errors import UserError
 from core.files import write_atomic
 from core.model.adapters import inner_model
+from core.model.layouts import note_base
 
 WEIGHTS = "trained.safetensors"
 BEST = "best.safetensors"
@@ -102,8 +103,10 @@ def save_final(model: Any, processor: Any, target: Path, dtype: str) -> None:
     (staging / "README.md").unlink(
         missing_ok=True
     )  # peft's form, not filled in: `python -m core.model export` writes a card
-    # An adapter does not hold the settings of the comparison.
+    # An adapter does not hold the settings of the comparison, nor of which weights it is.
     model.config.save_pretrained(staging)
+    if inner_model(model) is not model:
+        note_base(staging, model.peft_config["default"].base_model_name_or_path)
     processor.save_pretrained(staging)
     if dtype != "auto":
         cast_weights(staging, getattr(torch, dtype))

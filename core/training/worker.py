@@ -169,10 +169,9 @@ class Work:
         device: str | None = None if config.device == "auto" else config.device
         if self.world > 1 and device != "cpu" and torch.cuda.is_available():
             device = f"cuda:{os.environ.get('LOCAL_RANK', 0)}"
-        model: Any
-        model, processor = load_model(self.base(), device=device, dtype=weights_of(config), quantize=config.quantize)
-        if hasattr(model, "merge_and_unload"):
-            model = model.merge_and_unload()
+        model, processor = load_model(
+            self.base(), device=device, dtype=weights_of(config), quantize=config.quantize, merge=True
+        )
         made_ready(model, processor, config, learning=learning)
         return model, processor
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import shutil
+from pathlib import Path
 
 import pytest
 import torch
@@ -13,9 +14,10 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModelForImageTextToText, InternVLConfig, InternVLForConditionalGeneration
 
 from core.errors import UserError
-from core.model import EmitConfig, EmitForConditionalGeneration, load_model
+from core.model import EmitConfig, EmitForConditionalGeneration, layouts, load_model
 from core.model.__main__ import main
 from core.model.export import export_model
+from core.model.layouts import check_base, find_checkpoint
 from core.model.processing import COMPARISON
 from core.model.tiny import build_tiny
 from tests.unit.model.conftest import SHAPE, batch, picture, question
@@ -227,6 +229,26 @@ def test_an_adapter_finds_a_base_that_was_moved_with_it(adapter, folder, tmp_pat
     edit_json(tmp_path / "moved" / "adapter" / "adapter_config.json", base_model_name_or_path="/gone/other")
     with pytest.raises(UserError, match="base model /gone/other"):
         load_model(tmp_path / "moved" / "adapter")
+
+
+def test_the_shipped_adapter_is_of_the_shipped_base():
+    models = Path(__file__).resolve().parents[3] / "data" / "models"
+    check_base(models / "emit-tiny-tuned", find_checkpoint(models / "emit-tiny"))
+    with pytest.raises(UserError, match="another version"):
+        check_base(models / "emit-tiny-tuned", find_checkpoint(models / "emit-tiny-tuned"))
+
+
+def test_of_large_weights_pieces_are_looked_at(tmp_path, monkeypatch):
+    monkeypatch.setattr(layouts, "PIECES", 4)
+    monkeypatch.setattr(layouts, "PIECE", 8)
+    content, digests = bytearray(1000), set()
+    for changed in (None, 0, 999, 332, 100):
+        if changed is not None:
+            content = bytearray(1000)
+            content[changed] = 1
+        (tmp_path / "model.safetensors").write_bytes(content)
+        digests.add(layouts.weights_digest(tmp_path))
+    assert len(digests) == 4, "begin, end and what is between; byte 100 lies in no piece"
 
 
 def test_an_export_is_merged_self_contained_and_carries_a_card(adapter, tmp_path):

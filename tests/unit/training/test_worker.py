@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import time
 from dataclasses import replace
@@ -11,6 +12,7 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from core.errors import UserError
 from core.model import load_model
@@ -226,6 +228,46 @@ def test_a_lora_run_leaves_an_adapter_that_loads_and_can_be_switched_off(base, s
         torch.testing.assert_close(merged(**inputs).logits, logits, atol=1e-4, rtol=1e-4)
         with tuned.disable_adapter():
             assert not torch.equal(tuned(**inputs).logits, logits)
+
+
+@pytest.mark.parametrize("without", [{}, {"prompt": {"soft_prompt": False}}])
+def test_a_run_that_begins_at_a_run_is_judged_with_both_adapters(base, snapshot, tmp_path, without):
+    """It once named the first base alone, and all that the first run had learned was missing from the result."""
+    first = quick(base, snapshot, evaluate={"every": 0, "final": ""}).with_(**KINDS["adapters"])
+    one = run(first, tmp_path / "one")
+    hardly = {"learning_rate": 1e-9, "max_steps": 1}
+    other = run(first.with_(base=str(one.path), sft=hardly, grpo=hardly, **without), tmp_path / "other")
+    named = json.loads((other.final / "adapter_config.json").read_text())["base_model_name_or_path"]
+    assert named == str(one.final)
+    models = {place: load_model(place, device="cpu", dtype=torch.float32) for place in (base, one.path, other.path)}
+    assert models[other.path][0].config.soft_tokens == (0 if without else 9)
+    inputs = models[base][1](text=["What is it? A. plate B. screw"], return_tensors="pt")
+    with torch.no_grad():
+        untrained, learned, both = (model(**inputs).logits for model, _ in models.values())
+    torch.testing.assert_close(both, learned, atol=1e-3, rtol=1e-3)
+    assert (learned - untrained).abs().max() > 0.05
+    (tmp_path / "moved").mkdir()
+    for done in (one, other):
+        done.path.rename(tmp_path / "moved" / done.path.name)
+    assert torch.equal(load_model(tmp_path / "moved" / "other", device="cpu")[0](**inputs).logits, both)
+
+
+def test_an_adapter_is_refused_on_another_version_of_its_base(base, snapshot, tmp_path):
+    moved = tmp_path / "base"
+    shutil.copytree(base, moved)
+    config = quick(moved, snapshot, evaluate={"every": 0, "final": ""}, grpo={"enabled": False})
+    done = run(
+        config.with_(lora={"rank": 2}, sft={"adapters": True, "max_steps": 1}, grpo={"train": ["mlp"]}),
+        tmp_path / "run",
+    )
+    load_model(done.path, device="cpu")
+    weights = load_file(moved / "model.safetensors")
+    name = next(name for name in weights if "language_model" in name)
+    save_file({**weights, name: weights[name] + 1}, moved / "model.safetensors", {"format": "pt"})
+    with pytest.raises(UserError, match="trained on another version of .*base: put that version back"):
+        load_model(done.path, device="cpu")
+    (done.final / "base.json").unlink()
+    load_model(done.path, device="cpu")
 
 
 @pytest.mark.parametrize(
