@@ -45,8 +45,12 @@ def main() -> None:
     if RunFolder(folder).state().status == "finished":
         print(f"{folder} is finished already.")
         return
+    # Asked to stop in the middle of it, a run would be left "running" by nobody.
+    stopper.interruptible = False
     journal = claim(config, folder)
     try:
+        stopper.interruptible = True
+        stopper.check()
         if journal:
             print(memory_needed(config), flush=True)
         from core.training.worker import run

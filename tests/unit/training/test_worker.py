@@ -18,6 +18,8 @@ from core.errors import UserError
 from core.model import load_model
 from core.runs import Journal, RunFolder, create_run, is_alive, list_runs, resume_run, start_run, stop_run
 from core.training import run
+from core.training.__main__ import main
+from core.training.claiming import claim
 from core.training.stopping import StopRequested, stopper
 from core.training.worker import GRPOStage
 from tests.unit.training.conftest import quick
@@ -192,6 +194,22 @@ def test_killed_and_stopped_as_a_process(uninterrupted, tmp_path):
     assert_same_curve(whole, place.path, "grpo", 4)
     log = (place.path / "log.txt").read_text()
     assert log.index("Memory it is going to need:\nsft: about ") < log.index("SFT: ")  # told before the work begins
+
+
+def test_stopped_while_it_claims_the_folder(config, tmp_path, monkeypatch):
+    """A signal at that moment once left a run that said "running" and was nobody's."""
+    place = create_run(tmp_path, config.to_dict())
+
+    def claim_and_be_stopped(config, folder):
+        journal = claim(config, folder)
+        stopper._asked(signal.SIGTERM, None)
+        return journal
+
+    monkeypatch.setattr("sys.argv", ["core.training", str(place.path)])
+    monkeypatch.setattr(stopper, "install", lambda: stopper)
+    monkeypatch.setattr("core.training.claiming.claim", claim_and_be_stopped)
+    main()
+    assert (place.state().status, place.state().message) == ("stopped", "Stopped before it began.")
 
 
 def wait(condition, place: RunFolder, seconds: float = 300.0) -> None:
