@@ -69,10 +69,8 @@ def _adapter_base(folder: Path) -> str:
     named = str(read_json(folder / "adapter_config.json").get("base_model_name_or_path") or "")
     if not named:
         raise UserError(f"{folder}/adapter_config.json names no base model: add base_model_name_or_path.")
-    beside = [
-        folder.parent / Path(named).name,
-        folder.parent.parent / Path(*Path(named).parts[-2:]),
-    ]  # RUN/final by RUN/final
+    # Another model in the same folder, or another run's final/ in the folder of runs.
+    beside = (folder.parent / Path(named).name, folder.parent.parent / Path(*Path(named).parts[-2:]))
     for place in (Path(named), folder / named, *beside):
         if place.is_dir() and place.resolve() != folder.resolve():
             return str(place)
@@ -97,9 +95,9 @@ def weights_digest(folder: str | Path) -> str:
     return found.hexdigest()
 
 
-def note_base(adapter: Path, base: str) -> None:
-    """Write beside an adapter which weights it was trained on; of a base on the hub nothing is known here."""
-    if Path(base).is_dir():
+def note_base(adapter: Path, base: str | None) -> None:
+    """Write beside an adapter which weights it was trained on; of a base on the hub, or of no name, nothing is known here."""
+    if base and Path(base).is_dir():
         write_json(adapter / BASE, {"weights": weights_digest(find_checkpoint(base).path)})
 
 
