@@ -17,7 +17,6 @@ from typing import TypeVar
 
 R = TypeVar("R")
 
-
 NO_MEMORY = "Not enough memory: close other programs, or use fewer or smaller pictures."
 _OUT_OF_MEMORY = re.compile(
     r"out of memory|can't allocate memory|cannot allocate memory|not enough memory", re.IGNORECASE
@@ -54,6 +53,15 @@ def explain_os_error(error: OSError, path: object = None) -> UserError:
     return UserError(sentences.get(error.errno or 0, f"{where}: {error.strerror or error}."))
 
 
+def explain(error: Exception, path: object = None) -> str | None:
+    """The sentence for what a person can put right, None for a fault of ours; `path` as `explain_os_error` takes it."""
+    if isinstance(error, UserError):
+        return str(error)
+    if out_of_memory(error):
+        return NO_MEMORY
+    return str(explain_os_error(error, path)) if isinstance(error, OSError) else None
+
+
 def command(main: Callable[..., R]) -> Callable[..., R]:
     """Decorate a command's `main`: `UserError` and file-system errors become one line on stderr and exit code 2."""
 
@@ -61,21 +69,17 @@ def command(main: Callable[..., R]) -> Callable[..., R]:
     def wrapped(*args: object, **kwargs: object) -> R:
         try:
             return main(*args, **kwargs)
-        except UserError as error:
-            message = str(error)
         except BrokenPipeError:
             # `... | head` closed our output: not an error worth a sentence.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(141)
-        except OSError as error:
-            message = str(explain_os_error(error))
         except KeyboardInterrupt:
             print("stopped", file=sys.stderr)
             sys.exit(130)
         except Exception as error:
-            if not out_of_memory(error):
+            message = explain(error)
+            if message is None:
                 raise
-            message = NO_MEMORY
         print(f"error: {message}", file=sys.stderr)
         sys.exit(2)
 

@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 
 import gradio as gr
 
-from core.errors import NO_MEMORY, UserError, explain_os_error, out_of_memory
+from core.errors import UserError, explain
 from studio.i18n import both, say, tr
 from studio.markup import meter, notice, view
 from studio.services import DEMO, Services, parameter
@@ -107,15 +107,10 @@ def guarded(handler: Callable[..., Any]) -> Callable[..., Any]:
         try:
             yield
         except Exception as error:
-            if out_of_memory(error):
-                said = NO_MEMORY
-            elif isinstance(error, UserError):
-                said = str(error)
-            elif isinstance(error, OSError):
-                said = str(explain_os_error(error, error.filename or "the workspace"))
-            elif isinstance(error, OperationalError):
+            said = explain(error, getattr(error, "filename", None) or "the workspace")
+            if isinstance(error, OperationalError):
                 said = f"Nothing was saved ({error.orig}): make room on the workspace's disk and try again."
-            else:
+            if said is None:
                 raise
             raise gr.Error(said, title="", print_exception=False) from error
 

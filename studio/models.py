@@ -169,10 +169,9 @@ def stream(
         finally:
             left.set()
             thread.join(timeout=60)
-        if problems and out_of_memory(problems[0]):
-            raise UserError(NO_MEMORY)
         if problems:
-            raise UserError(f"The model failed while answering ({type(problems[0]).__name__}: {problems[0]}).")
+            failed = f"The model failed while answering ({type(problems[0]).__name__}: {problems[0]})."
+            raise UserError(NO_MEMORY if out_of_memory(problems[0]) else failed)
         yield said
 
 
